@@ -1,0 +1,1 @@
+//! Settings and policy as files: read, check, refuse with the place and the cure.

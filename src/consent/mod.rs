@@ -1,0 +1,1 @@
+//! What people said: events, their fold, and the tokens that let them say more.

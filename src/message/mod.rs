@@ -1,0 +1,1 @@
+//! One message: its header section, the edits made to it, the notices sent about it.

@@ -1,0 +1,1 @@
+//! The SMTP path: accept, ask upstream, take the message, decide, act, answer.

@@ -1,0 +1,1 @@
+//! The SMTP grammar and dialogue, without sockets.

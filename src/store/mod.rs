@@ -1,0 +1,1 @@
+//! What is remembered: consent, decisions, deliveries. All SQL lives here.
