@@ -1,1 +1,5 @@
 //! Settings and policy as files: read, check, refuse with the place and the cure.
+
+pub mod settings;
+
+pub use settings::Settings;
