@@ -1,1 +1,3 @@
 //! The SMTP grammar and dialogue, without sockets.
+
+pub mod address;
