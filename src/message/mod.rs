@@ -1,1 +1,9 @@
 //! One message: its header section, the edits made to it, the notices sent about it.
+
+pub mod address_list;
+pub mod edit;
+pub mod encoded_word;
+pub mod head;
+pub mod list;
+pub mod signature;
+pub mod trace;

@@ -1,0 +1,52 @@
+//! Which fields the signatures of a message speak for (RFC 6376, RFC 8617).
+
+use super::head::{Field, MessageHead};
+
+/// Whether a DKIM or ARC signature names a list-unsubscribe field in its `h=`.
+///
+/// Also when the field is absent: over-signing (RFC 6376 section 5.4.2) makes an addition break the signature.
+pub fn signature_covers_list_fields(head: &MessageHead, wire: &[u8]) -> bool {
+    signature_covers(head, wire, |name| name == "list-unsubscribe" || name == "list-unsubscribe-post")
+}
+
+/// Whether a signature names a field that is wanted, by lower-case name.
+pub fn signature_covers(head: &MessageHead, wire: &[u8], wanted: impl Fn(&str) -> bool) -> bool {
+    head.fields(wire).filter(is_signature).any(|field| signed_names(&field.unfolded()).iter().any(|name| wanted(name)))
+}
+
+fn is_signature(field: &Field<'_>) -> bool {
+    field.is("DKIM-Signature") || field.is("ARC-Message-Signature")
+}
+
+/// Lower-case names in every `h=` of a tag list (RFC 6376 section 3.2); blanks may stand anywhere around a name.
+fn signed_names(tags: &str) -> Vec<String> {
+    let lists = tags.split(';').filter_map(|tag| tag.split_once('=')).filter(|(name, _)| name.trim() == "h");
+    lists.flat_map(|(_, names)| names.split(':')).map(|name| name.trim().to_ascii_lowercase()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::head::HeadLimits;
+
+    #[test]
+    fn a_list_field_named_in_h_is_covered_whether_it_is_there_or_not() {
+        let table = [
+            ("DKIM-Signature: v=1; h=from:to:list-unsubscribe; b=x", true),
+            ("DKIM-Signature: v=1; h=From:To:\r\n List-Unsubscribe-Post; b=x", true),
+            ("dkim-signature : v=1; h = from : LIST-UNSUBSCRIBE\r\n\t: to; b=x", true),
+            ("ARC-Message-Signature: i=1; h=list-unsubscribe; b=x", true),
+            ("DKIM-Signature: v=1; h=from:to; b=x\r\nDKIM-Signature: h=list-unsubscribe", true),
+            ("DKIM-Signature: v=1; h=from:to; b=list-unsubscribe", false),
+            ("DKIM-Signature: v=1; bh=list-unsubscribe; h=from", false),
+            ("DKIM-Signature: v=1; h=list-unsubscribes; b=x", false),
+            ("X-DKIM-Signature: v=1; h=list-unsubscribe; b=x", false),
+            ("List-Unsubscribe: <https://x.example>", false),
+        ];
+        for (header, expected) in table {
+            let wire = format!("{header}\r\n\r\n").into_bytes();
+            let head = MessageHead::locate(&wire, &HeadLimits::default()).unwrap();
+            assert_eq!(signature_covers_list_fields(&head, &wire), expected, "{header}");
+        }
+    }
+}
