@@ -1,1 +1,4 @@
 //! What people said: events, their fold, and the tokens that let them say more.
+
+pub mod event;
+pub mod state;
