@@ -1,0 +1,344 @@
+//! The tokens in unsubscribe links, and the hashes under which an objection outlives a person's data.
+//!
+//! A token is opaque and unforgeable and names its recipient only by a row number and a keyed hash, so a
+//! link that leaks tells no address (RFC 8058 section 4).
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jiff::Timestamp;
+use ring::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::hmac;
+
+/// First byte of every token; a later format takes another one.
+const VERSION: u8 = 1;
+const NONCE: usize = aead::NONCE_LEN;
+/// Longest token worth looking at.
+const LONGEST: usize = 2048;
+
+/// The keys that seal unsubscribe links: the first one seals, all open.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealingKeys(Vec<[u8; 32]>);
+
+impl SealingKeys {
+    /// Refuses an empty list: a gate without a key could give nobody a way out.
+    pub fn new(keys: Vec<[u8; 32]>) -> Result<SealingKeys, KeyError> {
+        if keys.is_empty() { Err(KeyError::None) } else { Ok(SealingKeys(keys)) }
+    }
+}
+
+impl fmt::Debug for SealingKeys {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "SealingKeys({} redacted)", self.0.len())
+    }
+}
+
+fn cipher(key: &[u8; 32]) -> LessSafeKey {
+    let key = UnboundKey::new(&aead::CHACHA20_POLY1305, key);
+    LessSafeKey::new(key.expect("CHACHA20_POLY1305 takes keys of 32 bytes"))
+}
+
+/// What one unsubscribe link stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsubscribeToken {
+    pub controller: String,
+    /// Row of the recipient in the store; 0 when there was none.
+    pub contact: i64,
+    /// The recipient's `HashKeys::contact_hash` at the time of sealing.
+    pub hash: [u8; 16],
+    pub topics: Vec<String>,
+    pub issued_at: Timestamp,
+}
+
+impl UnsubscribeToken {
+    /// The token as it stands in a link, `[A-Za-z0-9_-]` only. A nonce is used once per key.
+    pub fn seal(&self, keys: &SealingKeys, nonce: [u8; NONCE]) -> String {
+        let mut sealed = self.to_bytes();
+        cipher(&keys.0[0]) // `new` refuses an empty list
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from([VERSION]), &mut sealed)
+            .expect("ring seals anything shorter than 256 GiB");
+        URL_SAFE_NO_PAD.encode([&[VERSION][..], &nonce, &sealed].concat())
+    }
+
+    pub fn open(text: &str, keys: &SealingKeys) -> Result<UnsubscribeToken, TokenError> {
+        if text.len() > LONGEST {
+            return Err(TokenError::Malformed);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenError::Malformed)?;
+        let (version, rest) = bytes.split_first().ok_or(TokenError::Malformed)?;
+        if *version != VERSION {
+            return Err(TokenError::OtherVersion);
+        }
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE>().ok_or(TokenError::Malformed)?;
+        let plain = keys.0.iter().find_map(|key| {
+            let mut sealed = sealed.to_vec();
+            let nonce = Nonce::assume_unique_for_key(*nonce);
+            let length = cipher(key).open_in_place(nonce, Aad::from([VERSION]), &mut sealed).ok()?.len();
+            sealed.truncate(length);
+            Some(sealed)
+        });
+        UnsubscribeToken::from_bytes(&plain.ok_or(TokenError::NotOurs)?).ok_or(TokenError::Malformed)
+    }
+
+    /// Row, second of issue, hash, then controller and topics each behind its length.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(96);
+        put_number(&mut bytes, self.contact.cast_unsigned());
+        put_number(&mut bytes, self.issued_at.as_second().cast_unsigned());
+        bytes.extend_from_slice(&self.hash);
+        for text in std::iter::once(&self.controller).chain(&self.topics) {
+            put_number(&mut bytes, text.len() as u64);
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        bytes
+    }
+
+    fn from_bytes(mut bytes: &[u8]) -> Option<UnsubscribeToken> {
+        let contact = take_number(&mut bytes)?.cast_signed();
+        let issued_at = Timestamp::from_second(take_number(&mut bytes)?.cast_signed()).ok()?;
+        let (hash, mut bytes) = bytes.split_first_chunk::<16>()?;
+        let controller = take_text(&mut bytes)?;
+        let mut topics = Vec::new();
+        while !bytes.is_empty() {
+            topics.push(take_text(&mut bytes)?);
+        }
+        Some(UnsubscribeToken { controller, contact, hash: *hash, topics, issued_at })
+    }
+}
+
+/// Seven bits a byte, the lowest first, the top bit says that more follow.
+fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn take_number(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+fn take_text(bytes: &mut &[u8]) -> Option<String> {
+    let length = usize::try_from(take_number(bytes)?).ok()?;
+    let (text, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    String::from_utf8(text.to_vec()).ok()
+}
+
+/// Why a link opens nothing. Says nothing about any person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenError {
+    /// Cut off or changed on its way.
+    Malformed,
+    OtherVersion,
+    /// No key of ours opens it.
+    NotOurs,
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            TokenError::Malformed => "not a complete token",
+            TokenError::OtherVersion => "a token of another version of this program",
+            TokenError::NotOurs => "a token that no key of ours opens",
+        })
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+/// The keys that turn an address into the hash an objection is kept under once the address is gone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HashKeys(Vec<[u8; 32]>);
+
+impl HashKeys {
+    pub fn new(keys: Vec<[u8; 32]>) -> Result<HashKeys, KeyError> {
+        if keys.is_empty() { Err(KeyError::None) } else { Ok(HashKeys(keys)) }
+    }
+
+    /// The hash new entries get, of an address' widest objection key.
+    pub fn contact_hash(&self, controller: &str, key: &str) -> [u8; 16] {
+        hash(&self.0[0], controller, key) // `new` refuses an empty list
+    }
+
+    /// The hashes older entries may stand under, the newest key's first.
+    pub fn all_hashes(&self, controller: &str, key: &str) -> Vec<[u8; 16]> {
+        self.0.iter().map(|hash_key| hash(hash_key, controller, key)).collect()
+    }
+}
+
+impl fmt::Debug for HashKeys {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "HashKeys({} redacted)", self.0.len())
+    }
+}
+
+/// HMAC-SHA-256 over controller, a 0 byte and key, cut to 16 bytes.
+fn hash(hash_key: &[u8; 32], controller: &str, key: &str) -> [u8; 16] {
+    let hash_key = hmac::Key::new(hmac::HMAC_SHA256, hash_key);
+    let tag = hmac::sign(&hash_key, &[controller.as_bytes(), &[0], key.as_bytes()].concat());
+    let mut short = [0; 16];
+    short.copy_from_slice(&tag.as_ref()[..16]);
+    short
+}
+
+/// Reads a key file: one key a line, 32 bytes in base64; blank lines and `#` comments are skipped.
+pub fn parse_keys(text: &str) -> Result<Vec<[u8; 32]>, KeyError> {
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    let numbered = (1..).zip(lines).filter(|(_, line)| !line.is_empty());
+    let keys: Vec<_> = numbered.map(|(line, key)| parse_key(line, key)).collect::<Result<_, _>>()?;
+    if keys.is_empty() { Err(KeyError::None) } else { Ok(keys) }
+}
+
+fn parse_key(line: usize, text: &str) -> Result<[u8; 32], KeyError> {
+    let bytes = STANDARD.decode(text).or_else(|_| URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')));
+    let bytes = bytes.map_err(|_| KeyError::NotBase64 { line })?;
+    let key = <[u8; 32]>::try_from(bytes).map_err(|bytes| KeyError::Length { line, length: bytes.len() })?;
+    // The all-zero key of a copied example seals nothing from anybody.
+    if key == [0; 32] { Err(KeyError::Zero { line }) } else { Ok(key) }
+}
+
+/// What is wrong with a key file. Never holds a part of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyError {
+    None,
+    NotBase64 { line: usize },
+    Length { line: usize, length: usize },
+    Zero { line: usize },
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const CURE: &str = "write 32 random bytes in base64, as `openssl rand -base64 32` prints them";
+        match self {
+            KeyError::None => write!(out, "no key in it; {CURE}"),
+            KeyError::NotBase64 { line } => write!(out, "line {line} is not base64; {CURE}"),
+            KeyError::Length { line, length } => write!(out, "the key on line {line} has {length} bytes; {CURE}"),
+            KeyError::Zero { line } => write!(out, "the key on line {line} is all zero; {CURE}"),
+        }
+    }
+}
+
+impl std::error::Error for KeyError {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn keys(seeds: &[u8]) -> SealingKeys {
+        SealingKeys::new(seeds.iter().map(|seed| [*seed; 32]).collect()).unwrap()
+    }
+
+    fn token() -> UnsubscribeToken {
+        UnsubscribeToken {
+            controller: "exemple".to_owned(),
+            contact: 8_123_456,
+            hash: HashKeys::new(vec![[7; 32]]).unwrap().contact_hash("exemple", "anna@exemple.fr"),
+            topics: vec!["offers/books".to_owned(), "offers/music".to_owned()],
+            issued_at: "2026-03-02T08:05:07Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_token_opens_with_any_key_we_still_hold() {
+        let text = token().seal(&keys(&[1]), [9; 12]);
+        assert_eq!(UnsubscribeToken::open(&text, &keys(&[1])), Ok(token()));
+        assert_eq!(UnsubscribeToken::open(&text, &keys(&[3, 2, 1])), Ok(token()));
+        assert_eq!(UnsubscribeToken::open(&text, &keys(&[3, 2])), Err(TokenError::NotOurs));
+    }
+
+    #[test]
+    fn a_token_is_short_fit_for_a_link_and_tells_nothing() {
+        let text = token().seal(&keys(&[1]), [9; 12]);
+        assert!(text.len() <= 200, "{}", text.len());
+        assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+        let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
+        for known in [&b"offers"[..], b"exemple", &token().hash] {
+            assert!(memchr::memmem::find(&bytes, known).is_none());
+        }
+        assert_ne!(text, token().seal(&keys(&[1]), [8; 12]));
+    }
+
+    #[test]
+    fn a_changed_or_cut_token_opens_nothing() {
+        let text = token().seal(&keys(&[1]), [9; 12]);
+        let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let opened = UnsubscribeToken::open(&URL_SAFE_NO_PAD.encode(changed), &keys(&[1]));
+            assert!(opened.is_err(), "bit {bit}");
+        }
+        for length in 0..text.len() {
+            assert!(UnsubscribeToken::open(&text[..length], &keys(&[1])).is_err(), "length {length}");
+        }
+        let garbage = ["", "me", "é", "AAAA", "====", &"A".repeat(5000), &format!("{text} "), &format!("{text}=")];
+        for text in garbage {
+            assert!(UnsubscribeToken::open(text, &keys(&[1])).is_err(), "{text:.20}");
+        }
+    }
+
+    #[test]
+    fn hashes_depend_on_key_controller_and_person() {
+        let both = HashKeys::new(vec![[2; 32], [1; 32]]).unwrap();
+        let old = HashKeys::new(vec![[1; 32]]).unwrap();
+        let hash = both.contact_hash("c", "anna@x.example");
+        assert_eq!(both.all_hashes("c", "anna@x.example"), [hash, old.contact_hash("c", "anna@x.example")]);
+        assert_ne!(hash, both.contact_hash("c", "bob@x.example"));
+        assert_ne!(both.contact_hash("ab", "c"), both.contact_hash("a", "bc"));
+    }
+
+    #[test]
+    fn keys_are_never_shown() {
+        let shown = format!("{:?} {:?}", keys(&[65, 66]), HashKeys::new(vec![[65; 32]]).unwrap());
+        assert_eq!(shown, "SealingKeys(2 redacted) HashKeys(1 redacted)");
+    }
+
+    #[test]
+    fn a_key_file_is_read_or_its_line_is_named() {
+        let good = STANDARD.encode([5; 32]);
+        let zero = STANDARD.encode([0; 32]);
+        let table = [
+            (format!("# newest first\n\n{good} # 2026\r\n {good}\n"), Ok(2)),
+            (URL_SAFE_NO_PAD.encode([255; 32]), Ok(1)),
+            (String::new(), Err(KeyError::None)),
+            ("# only this\n".to_owned(), Err(KeyError::None)),
+            (format!("{good}\nnot base64!\n"), Err(KeyError::NotBase64 { line: 2 })),
+            ("AAAA".to_owned(), Err(KeyError::Length { line: 1, length: 3 })),
+            (zero, Err(KeyError::Zero { line: 1 })),
+        ];
+        for (text, expected) in table {
+            assert_eq!(parse_keys(&text).map(|keys| keys.len()), expected, "{text}");
+        }
+        assert_eq!(SealingKeys::new(Vec::new()), Err(KeyError::None));
+    }
+
+    proptest! {
+        #[test]
+        fn every_token_comes_back(
+            controller in "\\PC{0,20}",
+            contact: i64,
+            hash: [u8; 16],
+            topics in prop::collection::vec("[a-zé/]{0,20}", 0..5),
+            second in -60_000_000_000..250_000_000_000_i64,
+        ) {
+            let issued_at = Timestamp::from_second(second).unwrap();
+            let token = UnsubscribeToken { controller, contact, hash, topics, issued_at };
+            let text = token.seal(&keys(&[1]), [3; 12]);
+            prop_assert_eq!(UnsubscribeToken::open(&text, &keys(&[1])), Ok(token));
+        }
+    }
+}
