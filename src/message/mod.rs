@@ -5,5 +5,6 @@ pub mod edit;
 pub mod encoded_word;
 pub mod head;
 pub mod list;
+pub mod notice;
 pub mod signature;
 pub mod trace;
