@@ -1,0 +1,264 @@
+//! Message → `Classification`: what it is, on whose behalf, about what, and the evidence that said so.
+
+use super::declared::Declared;
+use super::facts::MessageFacts;
+use super::matching::{Reading, line};
+use super::rules::{Class, MixedAction, Policy, Rule};
+use super::ruling::Ruling;
+use super::reason::Reason;
+use crate::smtp::address::ReversePath;
+
+/// The fields that are looked at whatever the rules say.
+pub const ALWAYS_READ: [&str; 9] = [
+    "from",
+    "subject",
+    "auto-submitted",
+    "content-type",
+    "x-consentry-class",
+    "x-consentry-topics",
+    "x-consentry-families",
+    "x-consentry-functions",
+    "x-consentry-kind",
+];
+
+/// Kinds that are advertising whatever their sender calls them (consent-rules, section 4).
+const ADVERTISING_KINDS: [&str; 6] =
+    ["with_incentive", "editorial", "loyalty_enrolment", "cart_reminder", "reconfirm", "non_commercial"];
+
+/// What a message is, as far as that does not depend on who gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Classification {
+    pub class: Class,
+    /// The id of the rule that gave the class, or `pin`, `header`, `system`, `kind`, `ceiling`, `unknown_class`.
+    pub rule: String,
+    /// The fields that led there, each at most 200 characters.
+    pub evidence: Vec<String>,
+    pub controller: Option<String>,
+    pub topics: Vec<String>,
+    pub families: Vec<String>,
+    pub functions: Vec<String>,
+    pub kinds: Vec<String>,
+    /// `CLASS_UNKNOWN`, `CLASS_CONFLICT`.
+    pub flags: Vec<Reason>,
+    /// Under which code service mail goes.
+    pub service_reason: Reason,
+    /// Set when nobody may get it, whoever they are.
+    pub refused: Option<Reason>,
+    pub from_addresses: Vec<String>,
+    /// Made by a mail system: a report or an automatic answer.
+    pub system: bool,
+}
+
+/// Tells the class, under every reading of the header section; the strictest wins (R46).
+pub fn classify(policy: &Policy, facts: &MessageFacts) -> Classification {
+    let unread = [Vec::new()];
+    let readings = if facts.readings.is_empty() { &unread[..] } else { &facts.readings[..] };
+    let mut each = readings.iter().map(|fields| classify_reading(policy, &Reading::new(facts, fields)));
+    // `readings` is never empty, see above.
+    let first = each.next().expect("at least one reading");
+    each.fold(first, Classification::stricter)
+}
+
+fn classify_reading(policy: &Policy, reading: &Reading<'_>) -> Classification {
+    let origin = &reading.facts().origin;
+    let declared = if origin.trust_headers { Declared::read(reading) } else { Declared::default() };
+    let ruling = Ruling::find(policy, reading);
+    let mut draft = class_of(policy, reading, &declared, &ruling);
+    draft.subject_matter(policy, reading, &declared, &ruling);
+    if !draft.system {
+        draft.weigh_kinds(policy);
+    }
+    draft.hold_to_ceiling(&origin.may_send);
+    draft
+}
+
+/// The class by the first that speaks: pin, mail system, declaration and rules, `unknown_class`.
+fn class_of(policy: &Policy, reading: &Reading<'_>, declared: &Declared, ruling: &Ruling<'_>) -> Classification {
+    let rule_class = ruling.class(policy.class_conflict);
+    if let Some(pin) = &reading.facts().origin.pin {
+        let evidence = format!("listener {} is for {} mail", reading.facts().origin.listener, pin.class);
+        return Classification::new(pin.class, "pin", vec![evidence]);
+    }
+    let marked = declared.class == Some(Class::Promotional) || rule_class == Some(Class::Promotional);
+    if let (false, Some(evidence)) = (marked, system_evidence(reading)) {
+        return Classification { system: true, ..Classification::new(Class::Service, "system", evidence) };
+    }
+    let evidence = || declared.evidence.iter().cloned().chain(ruling.evidence(reading)).collect();
+    let mut found = match (declared.class, rule_class) {
+        (Some(said), Some(class)) if said != class => {
+            let mut found = Classification::new(policy.class_conflict, ruling.id(), evidence());
+            found.flags.push(Reason::ClassConflict);
+            found
+        }
+        (Some(said), _) => Classification::new(said, "header", evidence()),
+        (None, Some(class)) => Classification::new(class, ruling.id(), evidence()),
+        (None, None) => {
+            let mut found = Classification::new(policy.unknown_class, "unknown_class", evidence());
+            found.flags.push(Reason::ClassUnknown);
+            found
+        }
+    };
+    if ruling.contradicts_itself() && !found.flags.contains(&Reason::ClassConflict) {
+        found.flags.push(Reason::ClassConflict);
+    }
+    found
+}
+
+/// A report or an automatic answer: null reverse-path and a sign of its own (E1, RFC 3834, RFC 3464). The null
+/// reverse-path alone says nothing (R26).
+fn system_evidence(reading: &Reading<'_>) -> Option<Vec<String>> {
+    if reading.facts().envelope_from != ReversePath::Null {
+        return None;
+    }
+    let is_report = |value: &&&str| value.trim_start().to_ascii_lowercase().starts_with("multipart/report");
+    let is_automatic = |value: &&&str| !first_word(value).eq_ignore_ascii_case("no");
+    let is_postmaster = |value: &&&str| {
+        let addresses = crate::message::address_list::addresses(value);
+        let local = |address: &String| address.split('@').next().unwrap_or_default().to_ascii_lowercase();
+        addresses.iter().any(|address| matches!(local(address).as_str(), "mailer-daemon" | "postmaster"))
+    };
+    let mut evidence = vec!["MAIL FROM:<>".to_owned()];
+    evidence.extend(reading.values("content-type").iter().filter(is_report).map(|v| line("content-type", v)));
+    evidence.extend(reading.values("auto-submitted").iter().filter(is_automatic).map(|v| line("auto-submitted", v)));
+    evidence.extend(reading.values("from").iter().filter(is_postmaster).map(|v| line("from", v)));
+    (evidence.len() > 1).then_some(evidence)
+}
+
+fn first_word(value: &str) -> &str {
+    value.split([';', ' ', '\t', '(']).find(|word| !word.is_empty()).unwrap_or_default()
+}
+
+impl Classification {
+    fn new(class: Class, rule: &str, evidence: Vec<String>) -> Classification {
+        Classification {
+            class,
+            rule: rule.to_owned(),
+            evidence,
+            controller: None,
+            topics: Vec::new(),
+            families: Vec::new(),
+            functions: Vec::new(),
+            kinds: Vec::new(),
+            flags: Vec::new(),
+            service_reason: Reason::SvcOk,
+            refused: None,
+            from_addresses: Vec::new(),
+            system: false,
+        }
+    }
+
+    pub fn is_kind(&self, kind: &str) -> bool {
+        self.kinds.iter().any(|known| known == kind)
+    }
+
+    /// Whether the decision needs to know the recipient: always for advertising, and for the two kinds of service
+    /// mail that are one only to people in a certain state.
+    pub fn asks_about_the_recipient(&self) -> bool {
+        let depends = matches!(self.service_reason, Reason::SvcDoi | Reason::SvcRetention);
+        self.refused.is_none() && (self.class == Class::Promotional || depends)
+    }
+
+    fn subject_matter(&mut self, policy: &Policy, reading: &Reading<'_>, declared: &Declared, ruling: &Ruling<'_>) {
+        let pin = reading.facts().origin.pin.as_ref();
+        let pinned_topics = pin.map(|pin| pin.topics.clone()).filter(|topics| !topics.is_empty());
+        let topics = pinned_topics.or_else(|| declared.topics.clone()).unwrap_or_else(|| ruling.topics(reading));
+        for topic in topics {
+            let path = policy.topic(&topic).map_or(topic.clone(), |known| known.path.clone());
+            add(&mut self.topics, path);
+        }
+        let said = |declared: &Option<Vec<String>>, of_rule: fn(&Rule) -> &[String]| {
+            declared.clone().unwrap_or_else(|| ruling.names(of_rule))
+        };
+        self.families = said(&declared.families, |rule| &rule.families);
+        self.functions = said(&declared.functions, |rule| &rule.functions);
+        self.kinds = said(&declared.kinds, |rule| &rule.kinds);
+        if self.families.is_empty() && declared.families.is_none() {
+            let known = self.topics.iter().filter_map(|path| policy.topics.get(path));
+            known.flat_map(|topic| &topic.families).for_each(|family| add(&mut self.families, family.clone()));
+        }
+        self.from_addresses = reading.from_addresses().to_vec();
+        let pinned = pin.and_then(|pin| pin.controller.clone());
+        self.controller = pinned.or_else(|| ruling.controller()).or_else(|| sender(policy, reading));
+    }
+
+    /// What section 4 says of a kind stands above a declared `service`.
+    fn weigh_kinds(&mut self, policy: &Policy) {
+        if self.class == Class::Promotional {
+            return;
+        }
+        let advertising = |kind: &str| match kind {
+            "mixed" => policy.knobs.mixed_action == MixedAction::Promotional,
+            "review_request" => policy.knobs.review_request_class == Class::Promotional,
+            other => ADVERTISING_KINDS.contains(&other),
+        };
+        if let Some(kind) = self.kinds.iter().find(|kind| advertising(kind)) {
+            self.evidence.push(format!("kind {kind} is advertising"));
+            self.class = Class::Promotional;
+            self.rule = "kind".to_owned();
+        } else if self.is_kind("doi_request") {
+            self.service_reason = Reason::SvcDoi;
+        } else if self.is_kind("deletion_notice") {
+            self.service_reason = Reason::SvcRetention;
+        } else if self.is_kind("rights_reply") || self.is_kind("breach_notice") {
+            self.service_reason = Reason::SvcRights;
+        }
+    }
+
+    fn hold_to_ceiling(&mut self, may_send: &[Class]) {
+        if self.class == Class::Service && !may_send.contains(&Class::Service) {
+            self.evidence.push("service mail may not be sent from here".to_owned());
+            (self.class, self.rule, self.system) = (Class::Promotional, "ceiling".to_owned(), false);
+        }
+        if self.class == Class::Promotional && !may_send.contains(&Class::Promotional) {
+            self.refused = Some(Reason::ClassCeiling);
+        }
+        if self.system {
+            self.service_reason = Reason::SvcSystem;
+        }
+    }
+
+    /// Two readings of one message: advertising under one of them is advertising, and it has to be permitted for
+    /// everything that either is about.
+    fn stricter(self, other: Classification) -> Classification {
+        let differ = self.class != other.class;
+        let (mut kept, lesser) = if self.class == Class::Service { (other, self) } else { (self, other) };
+        kept.controller = match (kept.controller.take(), lesser.controller) {
+            (Some(one), Some(other)) if one != other => None, // on whose behalf is then anybody's guess
+            (one, other) => one.or(other),
+        };
+        for address in lesser.from_addresses {
+            add(&mut kept.from_addresses, address);
+        }
+        for flag in lesser.flags.into_iter().chain(differ.then_some(Reason::ClassConflict)) {
+            add(&mut kept.flags, flag);
+        }
+        if !differ {
+            lesser.topics.into_iter().for_each(|topic| add(&mut kept.topics, topic));
+            lesser.families.into_iter().for_each(|family| add(&mut kept.families, family));
+            lesser.kinds.into_iter().for_each(|kind| add(&mut kept.kinds, kind));
+            kept.functions.retain(|function| lesser.functions.contains(function));
+        }
+        kept.refused = kept.refused.or(lesser.refused);
+        kept
+    }
+}
+
+fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
+    if !list.contains(&item) {
+        list.push(item);
+    }
+}
+
+/// The controller that owns a From domain, or if nobody does the one that owns the envelope domain. Two owners are
+/// as good as none.
+fn sender(policy: &Policy, reading: &Reading<'_>) -> Option<String> {
+    let mut owners: Vec<&str> = Vec::new();
+    for domain in reading.from_domains() {
+        policy.controller_of_domain(&domain).into_iter().for_each(|owner| add(&mut owners, &owner.id));
+    }
+    match owners.as_slice() {
+        [] => policy.controller_of_domain(&reading.envelope_domain()?).map(|owner| owner.id.clone()),
+        [owner] => Some((*owner).to_owned()),
+        _ => None,
+    }
+}

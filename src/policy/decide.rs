@@ -1,0 +1,185 @@
+//! Facts in, one verdict per recipient out. The steps are those of consent-rules section 2; the first that gives a
+//! result wins.
+
+use jiff::Timestamp;
+
+use super::classify::Classification;
+use super::facts::MessageFacts;
+use super::objection;
+use super::opt_in::opt_in;
+use super::period;
+use super::record::Record;
+use super::rules::{Class, Policy, ServiceWithoutStore};
+use super::verdict::{Basis, Decision, Finding, Reason, Verdict};
+use crate::consent::event::EventType;
+use crate::consent::state::Consulted;
+use crate::smtp::address::EmailAddress;
+
+/// What the store said.
+#[derive(Clone, Copy, Debug)]
+pub enum Consultation<'a> {
+    Known(&'a Consulted),
+    Unavailable,
+}
+
+/// What a basis is asked.
+pub(super) struct Question<'a> {
+    pub record: &'a Record<'a>,
+    pub classification: &'a Classification,
+    /// Why the address may not be used but with the person's own consent: where it came from.
+    pub barred: Option<Reason>,
+}
+
+/// What a basis answers.
+pub(super) enum Outcome {
+    Passes(Finding),
+    /// Nothing it could stand on was ever recorded.
+    NotApplicable,
+    /// With the fact that speaks against it and the events that hold it.
+    Fails(Reason, String, Vec<i64>),
+}
+
+/// The legal grounds, in the order in which they are tried and their failures reported.
+const BASES: [fn(&Question<'_>) -> Outcome; 1] = [opt_in];
+
+/// Decides about one recipient. Pure: the same facts give the same verdict.
+pub fn decide(
+    policy: &Policy,
+    classification: &Classification,
+    recipient: &EmailAddress,
+    consultation: Consultation<'_>,
+    now: Timestamp,
+) -> Verdict {
+    let finding = find(policy, classification, recipient, consultation, now);
+    let alert = finding.basis == Some(Basis::Service) && classification.is_kind("mixed");
+    let verdict = Verdict::new(recipient.clone(), finding, policy.mode, &classification.topics);
+    Verdict { flags: classification.flags.clone(), alert, ..verdict }
+}
+
+fn find(
+    policy: &Policy,
+    classification: &Classification,
+    recipient: &EmailAddress,
+    consultation: Consultation<'_>,
+    now: Timestamp,
+) -> Finding {
+    let depends = classification.asks_about_the_recipient();
+    if classification.class == Class::Service && !depends {
+        return service(policy, classification, consultation);
+    }
+    if let Some(reason) = classification.refused {
+        return Finding::block(reason, "only service mail may be sent from where this message came");
+    }
+    if classification.class == Class::Promotional && recipient.hides_recipient() {
+        return Finding::block(Reason::AddrMalformed, "the local part holds % or !, which hides whose consent is asked");
+    }
+    let controller = classification.controller.as_deref().filter(|id| policy.controllers.contains_key(*id));
+    let Some(controller) = controller else {
+        return Finding::block(Reason::SenderUnmapped, "no controller owns the From or the envelope domain");
+    };
+    let Consultation::Known(consulted) = consultation else {
+        return Finding::defer(Reason::StoreUnavailable, "the consent store gives no answer");
+    };
+    let record = Record::read(policy, controller, recipient, consulted, now);
+    if classification.class == Class::Service
+        && let Some(finding) = service_to_this_recipient(&record, classification)
+    {
+        return finding;
+    }
+    objection::standing(&record, &classification.topics).unwrap_or_else(|| legal_basis(&record, classification))
+}
+
+/// Service mail goes whatever the person said about advertising (E4).
+fn service(policy: &Policy, classification: &Classification, consultation: Consultation<'_>) -> Finding {
+    let unavailable = matches!(consultation, Consultation::Unavailable);
+    if unavailable && policy.service_without_store == ServiceWithoutStore::Defer {
+        return Finding::defer(Reason::StoreUnavailable, "the policy holds service mail while the store gives no answer");
+    }
+    let because = if classification.system { "made by a mail system" } else { "service mail needs no consent" };
+    Finding::allow(classification.service_reason, Basis::Service, because)
+}
+
+/// A confirmation request is service mail only while its question is open; a notice of deletion always.
+fn service_to_this_recipient(record: &Record<'_>, classification: &Classification) -> Option<Finding> {
+    if classification.service_reason != Reason::SvcDoi {
+        let because = "a neutral notice that data will be deleted";
+        return Some(Finding::allow(classification.service_reason, Basis::Service, because));
+    }
+    let request = record.open_request()?;
+    let date = period::written(record.policy, request.at);
+    let because = format!("asked to confirm the opt-in of {date} (event {})", request.seq);
+    Some(Finding { events: vec![request.seq], ..Finding::allow(Reason::SvcDoi, Basis::Service, because) })
+}
+
+/// The first ground that holds (E9), else the reasons why none does (section 2.2).
+fn legal_basis(record: &Record<'_>, classification: &Classification) -> Finding {
+    let provenance = record.barred_provenance();
+    let barred = provenance.as_ref().map(|(reason, _, _)| *reason);
+    let question = Question { record, classification, barred };
+    let mut failures: Vec<(Reason, String, Vec<i64>)> = Vec::new();
+    for basis in BASES {
+        match basis(&question) {
+            Outcome::Passes(finding) => return finding,
+            Outcome::NotApplicable => {}
+            Outcome::Fails(reason, because, events) => failures.push((reason, because, events)),
+        }
+    }
+    if let Some(provenance) = provenance {
+        failures.retain(|(reason, ..)| Some(*reason) != barred);
+        failures.insert(0, provenance);
+    }
+    let mut failures = failures.into_iter();
+    let (reason, because, events) = failures.next().unwrap_or_else(|| nothing_recorded(record, classification));
+    let secondary = failures.map(|(reason, ..)| reason).collect();
+    Finding { secondary, events, ..Finding::block(reason, because) }
+}
+
+fn nothing_recorded(record: &Record<'_>, classification: &Classification) -> (Reason, String, Vec<i64>) {
+    let kept_silent = record.own().filter(|recorded| recorded.event.kind == EventType::NoAnswer).last();
+    let bought = record.own().any(|recorded| recorded.event.kind == EventType::Purchase);
+    match kept_silent {
+        Some(recorded) if !bought => {
+            let date = period::written(record.policy, recorded.at);
+            let because = format!("left the question unanswered on {date} (event {})", recorded.seq);
+            (Reason::ConsentNoAnswer, because, vec![recorded.seq])
+        }
+        _ if classification.topics.is_empty() => (Reason::ConsentNone, "no consent on record".to_owned(), Vec::new()),
+        _ => {
+            let because = format!("no consent on record for {}", classification.topics.join(", "));
+            (Reason::ConsentNone, because, Vec::new())
+        }
+    }
+}
+
+/// What can be refused at RCPT, before the message is there: on a listener that pins the class to advertising, a
+/// recipient whom no content could make permitted. `facts` are those of a message without a header.
+pub fn refuse_before_data(
+    policy: &Policy,
+    facts: &MessageFacts,
+    recipient: &EmailAddress,
+    consultation: Consultation<'_>,
+    now: Timestamp,
+) -> Option<Verdict> {
+    let pin = facts.origin.pin.as_ref().filter(|pin| pin.class == Class::Promotional)?;
+    let classification = super::classify::classify(policy, facts);
+    let unmappable = pin.controller.is_none() && !recipient.hides_recipient() && classification.refused.is_none();
+    if unmappable {
+        return None; // the From field may still say on whose behalf
+    }
+    let verdict = decide(policy, &classification, recipient, consultation, now);
+    let blocked = |verdict: &Verdict| verdict.decision == Decision::Block;
+    if !pin.topics.is_empty() {
+        return Some(verdict).filter(blocked);
+    }
+    let on = |topic: &String| {
+        let about = Classification { topics: vec![topic.clone()], ..classification.clone() };
+        decide(policy, &about, recipient, consultation, now)
+    };
+    let named = match consultation {
+        Consultation::Known(consulted) => consulted.exact.iter().flat_map(|state| &state.events).collect(),
+        Consultation::Unavailable => Vec::new(),
+    };
+    let mut topics = policy.topics.keys().chain(named.iter().flat_map(|recorded| recorded.event.topics.iter().flatten()));
+    let never = topics.all(|topic| blocked(&on(topic)));
+    Some(verdict).filter(|verdict| never && blocked(verdict))
+}

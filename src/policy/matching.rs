@@ -1,0 +1,205 @@
+//! Whether a rule's condition holds for a message, when the message may not be clear about itself.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::facts::{FieldFact, MessageFacts};
+use super::rules::{Condition, TextTest};
+use crate::message::{address_list, encoded_word};
+use crate::smtp::address::{ReversePath, domain_key};
+
+/// Fields that a message has many of by design: a test of one means any of them. Every other field that is repeated
+/// leaves open which instance a reader goes by (R48).
+const MANY_BY_DESIGN: [&str; 10] = [
+    "received",
+    "dkim-signature",
+    "arc-seal",
+    "arc-message-signature",
+    "arc-authentication-results",
+    "authentication-results",
+    "comments",
+    "keywords",
+    "x-loop",
+    "delivered-to",
+];
+
+/// Whether something holds for one choice among repeated fields, and whether it holds for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Truth {
+    pub possible: bool,
+    pub certain: bool,
+}
+
+impl Truth {
+    const NEVER: Truth = Truth { possible: false, certain: false };
+
+    fn clear(holds: bool) -> Truth {
+        Truth { possible: holds, certain: holds }
+    }
+
+    /// One instance counts, and nobody knows which.
+    fn of_instances(holds: impl Iterator<Item = bool>) -> Truth {
+        let (mut any, mut all, mut some) = (false, true, false);
+        for one in holds {
+            (any, all, some) = (any || one, all && one, true);
+        }
+        Truth { possible: any, certain: some && all }
+    }
+
+    fn and(self, other: Truth) -> Truth {
+        Truth { possible: self.possible && other.possible, certain: self.certain && other.certain }
+    }
+
+    fn or(self, other: Truth) -> Truth {
+        Truth { possible: self.possible || other.possible, certain: self.certain || other.certain }
+    }
+
+    fn not(self) -> Truth {
+        Truth { possible: !self.certain, certain: !self.possible }
+    }
+}
+
+/// A message as one reader sees it.
+pub struct Reading<'a> {
+    facts: &'a MessageFacts,
+    fields: HashMap<&'a str, Vec<&'a str>>,
+    /// Every address of every From field, as written.
+    from: Vec<String>,
+}
+
+impl<'a> Reading<'a> {
+    pub fn new(facts: &'a MessageFacts, fields: &'a [FieldFact]) -> Reading<'a> {
+        let mut by_name: HashMap<&str, Vec<&str>> = HashMap::new();
+        for field in fields {
+            by_name.entry(&field.name).or_default().push(&field.value);
+        }
+        let mut reading = Reading { facts, fields: by_name, from: Vec::new() };
+        reading.from = reading.values("from").iter().flat_map(|value| address_list::addresses(value)).collect();
+        reading
+    }
+
+    pub fn facts(&self) -> &'a MessageFacts {
+        self.facts
+    }
+
+    /// All values of a field, lower-case name.
+    pub fn values(&self, name: &str) -> &[&'a str] {
+        self.fields.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn from_addresses(&self) -> &[String] {
+        &self.from
+    }
+
+    /// The domains of the From addresses as keys.
+    pub fn from_domains(&self) -> impl Iterator<Item = String> {
+        self.from.iter().filter_map(|address| address.rsplit_once('@')).map(|(_, domain)| domain_key(domain))
+    }
+
+    pub fn envelope_domain(&self) -> Option<String> {
+        match &self.facts.envelope_from {
+            ReversePath::Null => None,
+            ReversePath::Mailbox(address) => Some(address.domain_key()),
+        }
+    }
+
+    pub fn truth(&self, condition: &Condition) -> Truth {
+        let origin = &self.facts.origin;
+        match condition {
+            Condition::All(parts) => parts.iter().fold(Truth::clear(true), |truth, part| truth.and(self.truth(part))),
+            Condition::Any(parts) => parts.iter().fold(Truth::NEVER, |truth, part| truth.or(self.truth(part))),
+            Condition::Not(inner) => self.truth(inner).not(),
+            Condition::Header { name, test } => self.field(name, test),
+            Condition::Subject(test) => self.field("subject", test),
+            Condition::FromDomain(domain) => Truth::of_instances(self.from_domains().map(|key| key == *domain)),
+            Condition::FromAddress(address) => {
+                Truth::of_instances(self.from.iter().map(|from| from.eq_ignore_ascii_case(address)))
+            }
+            Condition::EnvelopeDomain(domain) => Truth::clear(self.envelope_domain().is_some_and(|key| key == *domain)),
+            Condition::Listener(name) => Truth::clear(origin.listener == *name),
+            Condition::Credential(user) => Truth::clear(origin.credential.as_ref() == Some(user)),
+            Condition::Client(network) => Truth::clear(network.contains(&origin.client)),
+            Condition::RecipientsOver(limit) => Truth::clear(self.facts.recipients > *limit),
+        }
+    }
+
+    fn field(&self, name: &str, test: &TextTest) -> Truth {
+        let values = self.values(name);
+        if let TextTest::Present(wanted) = test {
+            return Truth::clear(values.is_empty() != *wanted);
+        }
+        if MANY_BY_DESIGN.contains(&name) {
+            return Truth::clear(values.iter().any(|value| passes(test, value)));
+        }
+        Truth::of_instances(values.iter().map(|value| passes(test, value)))
+    }
+
+    /// The fields that made a condition hold, as `Name: value`.
+    pub fn evidence(&self, condition: &Condition) -> Vec<String> {
+        let mut found = Vec::new();
+        self.collect_evidence(condition, &mut found);
+        found
+    }
+
+    fn collect_evidence(&self, condition: &Condition, found: &mut Vec<String>) {
+        if !self.truth(condition).possible {
+            return;
+        }
+        match condition {
+            Condition::All(parts) | Condition::Any(parts) => {
+                for part in parts {
+                    self.collect_evidence(part, found);
+                }
+            }
+            Condition::Header { name, test } => self.fields_passing(name, test, found),
+            Condition::Subject(test) => self.fields_passing("subject", test, found),
+            Condition::FromDomain(_) | Condition::FromAddress(_) => {
+                found.extend(self.values("from").iter().map(|value| line("from", value)));
+            }
+            Condition::EnvelopeDomain(domain) => found.push(format!("envelope domain {domain}")),
+            Condition::Listener(name) => found.push(format!("listener {name}")),
+            Condition::Credential(user) => found.push(format!("credential {user}")),
+            Condition::Client(network) => found.push(format!("client {} in {network}", self.facts.origin.client)),
+            Condition::RecipientsOver(limit) => {
+                found.push(format!("{} recipients, more than {limit}", self.facts.recipients));
+            }
+            Condition::Not(_) => {} // what is absent leaves no bytes to show
+        }
+    }
+
+    fn fields_passing(&self, name: &str, test: &TextTest, found: &mut Vec<String>) {
+        let passing = |value: &&&str| matches!(test, TextTest::Present(true)) || passes(test, value);
+        found.extend(self.values(name).iter().filter(passing).map(|value| line(name, value)));
+    }
+}
+
+/// A field as it stands in the evidence.
+pub fn line(name: &str, value: &str) -> String {
+    const LONGEST: usize = 200;
+    let written: Vec<String> = name.split('-').map(capitalised).collect();
+    let full = format!("{}: {value}", written.join("-"));
+    if full.chars().count() <= LONGEST { full } else { full.chars().take(LONGEST - 1).chain(['…']).collect() }
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
+/// Tested as it stands and with its encoded words decoded (RFC 2047): a mailer may write either.
+fn passes(test: &TextTest, value: &str) -> bool {
+    let decoded = if value.contains("=?") { Cow::Owned(encoded_word::decode(value)) } else { Cow::Borrowed(value) };
+    passes_text(test, value) || (decoded != value && passes_text(test, &decoded))
+}
+
+/// Case matters to a regular expression only: field values are words in any case (`Bulk`, `bulk`).
+fn passes_text(test: &TextTest, value: &str) -> bool {
+    match test {
+        TextTest::Present(wanted) => *wanted,
+        TextTest::Equals(text) => value.to_lowercase() == text.to_lowercase(),
+        TextTest::Contains(text) => value.to_lowercase().contains(&text.to_lowercase()),
+        TextTest::StartsWith(text) => value.to_lowercase().starts_with(&text.to_lowercase()),
+        TextTest::EndsWith(text) => value.to_lowercase().ends_with(&text.to_lowercase()),
+        TextTest::Matches(pattern) => pattern.is_match(value),
+    }
+}

@@ -1,0 +1,246 @@
+//! The opt-in basis: a consent that is a person's own, proven, for this topic, and still alive (consent-rules 2.1).
+
+use jiff::civil::Date;
+
+use super::decide::{Outcome, Question};
+use super::period;
+use super::record::{self, Confirmation, Record, Request};
+use super::verdict::{Basis, Finding, Reason};
+use crate::consent::event::{Actor, EventType, RecordedEvent};
+use crate::consent::scope;
+
+/// The conditions an event failed at, in the order in which they are asked: the later, the closer to a consent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Condition {
+    Kind,
+    Channel,
+    Mechanism,
+    Topic,
+    Controller,
+    Proof,
+    Confirmation,
+    Period,
+    Provenance,
+}
+
+/// One event that does not permit one topic.
+struct Failure<'a> {
+    condition: Condition,
+    reason: Reason,
+    recorded: &'a RecordedEvent,
+}
+
+/// One event that permits one topic.
+struct Grant<'a> {
+    recorded: &'a RecordedEvent,
+    last_day: Date,
+    renewed_by: Option<i64>,
+}
+
+pub fn opt_in(question: &Question<'_>) -> Outcome {
+    let record = question.record;
+    let topics = &question.classification.topics;
+    let mut grants = Vec::new();
+    let mut failures: Vec<Failure<'_>> = Vec::new();
+    for topic in topics {
+        match for_topic(question, topic) {
+            Some(Ok(grant)) => grants.push((topic, grant)),
+            Some(Err(failure)) => failures.push(failure),
+            None => return Outcome::NotApplicable,
+        }
+    }
+    // Of several topics that fail the one farthest from a consent speaks for the message.
+    if let Some(failure) = failures.iter().min_by_key(|failure| failure.condition) {
+        return Outcome::Fails(failure.reason, failure.because(record), vec![failure.recorded.seq]);
+    }
+    match grants.iter().map(|(_, grant)| grant.last_day).min() {
+        Some(last_day) => Outcome::Passes(permission(record, &grants, last_day)),
+        None => without_topic(record),
+    }
+}
+
+/// A message that does not say what it is about is covered by no consent.
+fn without_topic(record: &Record<'_>) -> Outcome {
+    match record.opt_ins().last() {
+        Some(recorded) => {
+            let because = "the message names no topic, so no consent covers it".to_owned();
+            Outcome::Fails(Reason::ConsentTopic, because, vec![recorded.seq])
+        }
+        None => Outcome::NotApplicable,
+    }
+}
+
+fn permission(record: &Record<'_>, grants: &[(&String, Grant<'_>)], last_day: Date) -> Finding {
+    let one = |(topic, grant): &(&String, Grant<'_>)| {
+        let (at, seq) = (period::written(record.policy, grant.recorded.at), grant.recorded.seq);
+        format!("opted in to {topic} on {at} (event {seq})")
+    };
+    let because = grants.iter().map(one).collect::<Vec<_>>().join(", ");
+    let mut finding = Finding::allow(Reason::OkOptIn, Basis::OptIn, because);
+    finding.last_day = Some(last_day);
+    for (_, grant) in grants {
+        let relied_on = [Some(grant.recorded.seq), grant.renewed_by];
+        finding.events.extend(relied_on.into_iter().flatten());
+    }
+    finding.events.sort_unstable();
+    finding.events.dedup();
+    finding
+}
+
+/// The grant that lasts longest, or the failure that came closest; nothing when nobody ever asked.
+fn for_topic<'a>(question: &Question<'a>, topic: &str) -> Option<Result<Grant<'a>, Failure<'a>>> {
+    let record = question.record;
+    let mut best: Option<Result<Grant<'a>, Failure<'a>>> = None;
+    for recorded in record.opt_ins() {
+        if record.is_revoked(recorded, topic) || superseded(record, recorded) {
+            continue;
+        }
+        let found = examine(question, recorded, topic);
+        let better = match (&best, &found) {
+            (None, _) | (Some(Err(_)), Ok(_)) => true,
+            (Some(Err(known)), Err(new)) => new.condition >= known.condition,
+            (Some(Ok(known)), Ok(new)) => new.last_day >= known.last_day,
+            (Some(Ok(_)), Err(_)) => false,
+        };
+        if better {
+            best = Some(found);
+        }
+    }
+    best
+}
+
+/// A pending opt-in whose confirmation came in time says nothing that the confirmation does not say.
+fn superseded(record: &Record<'_>, recorded: &RecordedEvent) -> bool {
+    recorded.event.kind == EventType::OptInPending && record.request(recorded) == Some(Request::Confirmed)
+}
+
+fn examine<'a>(question: &Question<'a>, recorded: &'a RecordedEvent, topic: &str) -> Result<Grant<'a>, Failure<'a>> {
+    let record = question.record;
+    let checks: [(Condition, Option<Reason>); 7] = [
+        (Condition::Kind, unless(recorded.event.kind != EventType::OptInPending, Reason::ConsentPending)),
+        (Condition::Channel, unless(recorded.event.channel == "email", Reason::ConsentChannel)),
+        (Condition::Mechanism, worthless(recorded)),
+        (Condition::Topic, unless(covers(record, recorded, topic), Reason::ConsentTopic)),
+        (Condition::Controller, unless(given_to_us(record, recorded), Reason::ConsentController)),
+        (Condition::Proof, unproven(record, recorded)),
+        (Condition::Confirmation, unconfirmed(record, recorded)),
+    ];
+    let fails = |condition, reason| Failure { condition, reason, recorded };
+    if let Some((condition, reason)) = checks.iter().find_map(|(condition, failed)| Some((*condition, (*failed)?))) {
+        return Err(fails(condition, reason));
+    }
+    let (last_day, renewed_by) = lifetime(record, recorded);
+    if period::day(record.policy, record.now) > last_day {
+        return Err(fails(Condition::Period, Reason::ConsentExpired));
+    }
+    match question.barred {
+        Some(reason) if !record::by_the_person(recorded) => Err(fails(Condition::Provenance, reason)),
+        _ => Ok(Grant { recorded, last_day, renewed_by }),
+    }
+}
+
+fn unless(holds: bool, reason: Reason) -> Option<Reason> {
+    (!holds).then_some(reason)
+}
+
+fn worthless(recorded: &RecordedEvent) -> Option<Reason> {
+    match recorded.event.mechanism.as_deref()? {
+        "preticked_box" => Some(Reason::ConsentPreticked),
+        "terms_acceptance" | "bundled" => Some(Reason::ConsentTerms),
+        "conditioned" => Some(Reason::ConsentConditioned),
+        "silence" => Some(Reason::ConsentSilence),
+        _ => unless(record::is_worthy(recorded), Reason::ConsentNoProof),
+    }
+}
+
+/// A consent reaches down, but not into a topic that wants its own.
+fn covers(record: &Record<'_>, recorded: &RecordedEvent, topic: &str) -> bool {
+    let own_consent = |path: &&str| record.policy.topics.get(*path).is_some_and(|topic| topic.own_consent);
+    let named = record.topics_of(recorded);
+    named.iter().any(|name| scope::reaches(name, topic) && !scope::steps_below(name, topic).iter().any(own_consent))
+}
+
+fn given_to_us(record: &Record<'_>, recorded: &RecordedEvent) -> bool {
+    let event = &recorded.event;
+    let names_us = || event.partners.iter().flatten().any(|partner| partner == record.controller);
+    event.controller == record.controller || names_us()
+}
+
+/// The burden of proof is the sender's: which text, where, how, by whom, and informed before the act.
+fn unproven(record: &Record<'_>, recorded: &RecordedEvent) -> Option<Reason> {
+    let event = &recorded.event;
+    let request = match record.confirmation(recorded) {
+        Some(Confirmation::Answers(seq) | Confirmation::Late(seq)) => record.event(seq),
+        _ => None,
+    };
+    let text = event.text_version.as_ref().or_else(|| request?.event.text_version.as_ref());
+    if text.is_none() {
+        return Some(Reason::ConsentNotInformed);
+    }
+    let source = event.source.as_deref().or_else(|| request?.event.source.as_deref());
+    let mechanism = event.mechanism.as_deref();
+    let named = || source.and_then(|source| source.split_once(':')).is_some_and(|(_, name)| !name.is_empty());
+    let scanned = || event.evidence.as_ref().is_some_and(|evidence| evidence.get("scan").is_some());
+    let proven = source.is_some()
+        && mechanism.is_some()
+        && (event.actor != Some(Actor::Delegate) || named()) // which shop, which clerk
+        && (mechanism != Some("written") || scanned())
+        && informed_before(record, recorded);
+    unless(proven, Reason::ConsentNoProof)
+}
+
+/// An act is judged by the latest collection that is not later than it; what it says of the notice has to fit.
+fn informed_before(record: &Record<'_>, recorded: &RecordedEvent) -> bool {
+    let collected = |other: &&RecordedEvent| {
+        other.event.kind == EventType::Collected
+            && other.event.controller == recorded.event.controller
+            && other.at <= recorded.at
+    };
+    let informed_at = record.events().filter(collected).last().and_then(|collected| collected.event.informed_at);
+    informed_at.is_none_or(|informed_at| informed_at <= recorded.at)
+}
+
+fn unconfirmed(record: &Record<'_>, recorded: &RecordedEvent) -> Option<Reason> {
+    match (record.request(recorded), record.confirmation(recorded)) {
+        (Some(Request::Open), _) => Some(Reason::ConsentPending),
+        (Some(Request::Late), _) | (_, Some(Confirmation::Late(_))) => Some(Reason::ConsentDoiLate),
+        _ => None,
+    }
+}
+
+/// The last day, and the contact that moved it there. A contact counts only while the permission was alive.
+fn lifetime(record: &Record<'_>, recorded: &RecordedEvent) -> (Date, Option<i64>) {
+    let mut last_day = period::last_day(record.policy, recorded.at);
+    let mut renewed_by = None;
+    for contact in record.contacts().filter(|contact| contact.at > recorded.at) {
+        let renewed = period::last_day(record.policy, contact.at);
+        if period::day(record.policy, contact.at) <= last_day && renewed > last_day {
+            (last_day, renewed_by) = (renewed, Some(contact.seq));
+        }
+    }
+    (last_day, renewed_by)
+}
+
+impl Failure<'_> {
+    fn because(&self, record: &Record<'_>) -> String {
+        let Failure { recorded, .. } = self;
+        let topics = recorded.event.topics.as_deref().unwrap_or_default().join(", ");
+        let date = period::written(record.policy, recorded.at);
+        let opt_in = format!("the opt-in to {topics} of {date} (event {})", recorded.seq);
+        let event = &recorded.event;
+        match self.reason {
+            Reason::ConsentPending => format!("{opt_in} is not confirmed"),
+            Reason::ConsentDoiLate => format!("{opt_in} was confirmed too late"),
+            Reason::ConsentChannel => format!("{opt_in} is for {} only", event.channel),
+            Reason::ConsentController => format!("{opt_in} was given to {}, which did not name this sender", event.controller),
+            Reason::ConsentTopic => format!("{opt_in} does not cover this message"),
+            Reason::ConsentNotInformed => format!("{opt_in} does not say which text was shown"),
+            Reason::ConsentNoProof => format!("{opt_in} is not proven"),
+            Reason::ConsentExpired => format!("{opt_in} ended on {}", lifetime(record, recorded).0.strftime("%-d %B %Y")),
+            Reason::ConsentPreticked | Reason::ConsentTerms | Reason::ConsentConditioned | Reason::ConsentSilence => {
+                format!("{opt_in} is void: {}", event.mechanism.as_deref().unwrap_or("no mechanism"))
+            }
+            _ => format!("{opt_in} was not given by the person"),
+        }
+    }
+}

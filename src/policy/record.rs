@@ -1,0 +1,329 @@
+//! What is known of one recipient, as one controller's decision has to read it: erasure applied, topics under their
+//! present names, confirmations matched to their requests, objections of every spelling of the address gathered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::objection::{Cause, Objection};
+use super::period;
+use super::rules::{Policy, Scope};
+use super::verdict::Reason;
+use crate::consent::event::{Actor, EventType, RecordedEvent};
+use crate::consent::scope;
+use crate::consent::state::{Consulted, ContactState};
+use crate::smtp::address::{EmailAddress, Width};
+
+/// The mechanisms by which a person really says yes.
+const WORTHY: [&str; 10] = [
+    "unticked_box_ticked",
+    "forced_choice_yes",
+    "written",
+    "tablet_by_person",
+    "oral_delegated",
+    "double_opt_in",
+    "preference_centre",
+    "one_click",
+    "link_page",
+    "reply",
+];
+
+/// How a request for confirmation fared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    Open,
+    Confirmed,
+    /// Answered, but after the window.
+    Late,
+}
+
+/// What an `opt_in_confirmed` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// The request with this number, in time.
+    Answers(i64),
+    /// The request with this number, after the window.
+    Late(i64),
+    /// Nothing: the request was made elsewhere and only its outcome is known.
+    Alone,
+    /// A request that was confirmed before; a link opened twice says nothing new.
+    Repeated,
+}
+
+pub struct Record<'a> {
+    pub policy: &'a Policy,
+    pub controller: &'a str,
+    pub now: Timestamp,
+    /// Of exactly this address, to any controller, what was erased left out; in the order in which they count.
+    events: Vec<&'a RecordedEvent>,
+    /// Objections to this controller that concern e-mail, under any spelling of the address.
+    objections: Vec<Objection>,
+    requests: BTreeMap<i64, Request>,
+    confirmations: BTreeMap<i64, Confirmation>,
+}
+
+impl<'a> Record<'a> {
+    pub fn read(
+        policy: &'a Policy,
+        controller: &'a str,
+        recipient: &EmailAddress,
+        consulted: &'a Consulted,
+        now: Timestamp,
+    ) -> Record<'a> {
+        let known = consulted.exact.iter().flat_map(|state| kept(state));
+        let mut record = Record {
+            policy,
+            controller,
+            now,
+            events: known.collect(),
+            objections: Vec::new(),
+            requests: BTreeMap::new(),
+            confirmations: BTreeMap::new(),
+        };
+        record.match_confirmations();
+        let width = Width {
+            subaddress: policy.knobs.objection_subaddress,
+            provider_alias: policy.knobs.objection_provider_alias,
+        };
+        let key = recipient.objection_key(width);
+        let relatives = consulted.relatives.iter().filter(|state| state.address.objection_key(width) == key);
+        let mut objections: Vec<Objection> =
+            consulted.exact.iter().chain(relatives).flat_map(|state| record.objections_in(state, controller)).collect();
+        objections.extend(consulted.suppressed.iter().flat_map(|mark| record.marks(mark.at, &mark.topics)));
+        record.objections = objections;
+        record
+    }
+
+    /// This controller's events.
+    pub fn own(&self) -> impl Iterator<Item = &'a RecordedEvent> + '_ {
+        self.events.iter().copied().filter(|recorded| recorded.event.controller == self.controller)
+    }
+
+    /// Everything that claims to be a consent or the beginning of one, to whichever controller.
+    pub fn opt_ins(&self) -> impl Iterator<Item = &'a RecordedEvent> + '_ {
+        let repeated = |seq: &i64| self.confirmations.get(seq) == Some(&Confirmation::Repeated);
+        let begun = |recorded: &RecordedEvent| recorded.event.kind.is_opt_in() && !period::is_ahead(recorded.at, self.now);
+        self.events.iter().copied().filter(move |recorded| begun(recorded) && !repeated(&recorded.seq))
+    }
+
+    /// Of exactly this address, to any controller.
+    pub fn events(&self) -> impl Iterator<Item = &'a RecordedEvent> + '_ {
+        self.events.iter().copied()
+    }
+
+    /// Acts of the person that show the relation is alive (section 6). Never an open, a robot or an import.
+    pub fn contacts(&self) -> impl Iterator<Item = &'a RecordedEvent> + '_ {
+        self.own().filter(|recorded| is_contact(recorded) && !period::is_ahead(recorded.at, self.now))
+    }
+
+    /// Why the address may only be used with the person's own consent: the latest collection says where it is from.
+    pub fn barred_provenance(&self) -> Option<(Reason, String, Vec<i64>)> {
+        let collected = self.own().filter(|recorded| recorded.event.kind == EventType::Collected).last()?;
+        let provenance = collected.event.provenance.as_deref()?;
+        let reason = match provenance {
+            "harvested" => Reason::ProvHarvested,
+            "bought" | "rented" | "exchanged" | "partner" => Reason::ProvThirdParty,
+            "recruitment" | "support" => Reason::ProvPurpose,
+            "inbound_reply" => Reason::ProvReply,
+            "import_unproven" => Reason::ProvUnknown,
+            _ => return None,
+        };
+        let date = period::written(self.policy, collected.at);
+        let because = format!("the address was collected as {provenance} on {date} (event {})", collected.seq);
+        Some((reason, because, vec![collected.seq]))
+    }
+
+    pub fn objections(&self) -> &[Objection] {
+        &self.objections
+    }
+
+    /// Whether the person said no to `topic`, to the controller this event was told, since the event.
+    pub fn is_revoked(&self, recorded: &RecordedEvent, topic: &str) -> bool {
+        let said_no = |objection: &Objection| objection.at >= recorded.at && objection.concerns(topic);
+        if recorded.event.controller == self.controller {
+            return self.objections.iter().any(said_no);
+        }
+        let elsewhere = self.events.iter().flat_map(|other| self.objections_of(other, &recorded.event.controller));
+        elsewhere.into_iter().any(|objection| said_no(&objection))
+    }
+
+    pub fn request(&self, recorded: &RecordedEvent) -> Option<Request> {
+        self.requests.get(&recorded.seq).copied()
+    }
+
+    pub fn confirmation(&self, recorded: &RecordedEvent) -> Option<Confirmation> {
+        self.confirmations.get(&recorded.seq).copied()
+    }
+
+    pub fn event(&self, seq: i64) -> Option<&'a RecordedEvent> {
+        self.events.iter().copied().find(|recorded| recorded.seq == seq)
+    }
+
+    /// The topics an event names, under the names they have today. `*` names none.
+    pub fn topics_of(&self, recorded: &RecordedEvent) -> Vec<String> {
+        let named = recorded.event.topics.iter().flatten().filter(|name| *name != "*");
+        named.map(|name| self.present_name(name)).collect()
+    }
+
+    /// A renamed topic takes what lay below it along.
+    fn present_name(&self, name: &str) -> String {
+        let ends = name.match_indices('/').map(|(at, _)| at).chain([name.len()]);
+        let mut ends: Vec<usize> = ends.collect();
+        ends.reverse();
+        let renamed = ends.into_iter().find_map(|end| {
+            let topic = self.policy.topic(&name[..end])?;
+            Some(format!("{}{}", topic.path, &name[end..]))
+        });
+        renamed.unwrap_or_else(|| name.to_owned())
+    }
+
+    /// Whether a question for consent is still open: asked within the window and not answered, not even with a no.
+    pub fn open_request(&self) -> Option<&'a RecordedEvent> {
+        let open = |recorded: &&RecordedEvent| {
+            self.request(recorded) == Some(Request::Open)
+                && period::within_window(self.policy, recorded.at, self.now)
+                && !self.topics_of(recorded).iter().any(|topic| self.is_revoked(recorded, topic))
+        };
+        self.own().filter(|recorded| !period::is_ahead(recorded.at, self.now)).filter(open).last()
+    }
+
+    /// An act that counts only once it is confirmed.
+    fn needs_confirmation(&self, recorded: &RecordedEvent) -> bool {
+        let event = &recorded.event;
+        let word = event.source.as_deref().map(|source| source.split(':').next().unwrap_or(source));
+        let named = |name: &str| self.policy.knobs.doi_sources.iter().any(|source| source == name);
+        match event.kind {
+            EventType::OptInPending => true,
+            EventType::OptIn => event.mechanism.as_deref().is_some_and(named) || word.is_some_and(named),
+            _ => false,
+        }
+    }
+
+    /// A confirmation answers the latest open request for its topics.
+    fn match_confirmations(&mut self) {
+        for recorded in self.events.clone() {
+            if recorded.event.channel != "email" {
+                continue;
+            }
+            if self.needs_confirmation(recorded) {
+                self.requests.insert(recorded.seq, Request::Open);
+            } else if recorded.event.kind == EventType::OptInConfirmed {
+                let confirmation = self.answered_by(recorded);
+                match confirmation {
+                    Confirmation::Answers(seq) => _ = self.requests.insert(seq, Request::Confirmed),
+                    Confirmation::Late(seq) => _ = self.requests.insert(seq, Request::Late),
+                    Confirmation::Alone | Confirmation::Repeated => {}
+                }
+                self.confirmations.insert(recorded.seq, confirmation);
+            }
+        }
+    }
+
+    fn answered_by(&self, confirmation: &RecordedEvent) -> Confirmation {
+        let shares = |request: &RecordedEvent| {
+            let (asked, answered) = (self.topics_of(request), self.topics_of(confirmation));
+            let touch = |one: &String, other: &String| scope::reaches(one, other) || scope::reaches(other, one);
+            asked.iter().any(|one| answered.iter().any(|other| touch(one, other)))
+        };
+        let asked_before = |request: &&&RecordedEvent| {
+            request.event.controller == confirmation.event.controller
+                && request.at <= confirmation.at
+                && self.requests.contains_key(&request.seq)
+                && shares(request)
+        };
+        let mut earlier = self.events.iter().filter(asked_before).rev().peekable();
+        if earlier.peek().is_none() {
+            return Confirmation::Alone;
+        }
+        let open = earlier.find(|request| self.requests.get(&request.seq) != Some(&Request::Confirmed));
+        match open {
+            None => Confirmation::Repeated,
+            Some(request) if period::within_window(self.policy, request.at, confirmation.at) => {
+                Confirmation::Answers(request.seq)
+            }
+            Some(request) => Confirmation::Late(request.seq),
+        }
+    }
+
+    fn objections_in(&self, state: &'a ContactState, controller: &str) -> Vec<Objection> {
+        let erased = erased(state);
+        let mut found = Vec::new();
+        for recorded in &state.events {
+            let said = self.objections_of(recorded, controller);
+            if erased.contains(&recorded.seq) && !said.is_empty() {
+                found.extend(self.marks(recorded.at, &[]));
+            } else {
+                found.extend(said);
+            }
+        }
+        found
+    }
+
+    /// One for each topic it names, or one for everything.
+    fn objections_of(&self, recorded: &RecordedEvent, controller: &str) -> Vec<Objection> {
+        let event = &recorded.event;
+        let by_mail = matches!(event.channel.as_str(), "email" | "*");
+        if !event.kind.is_objection() || event.controller != controller || !by_mail {
+            return Vec::new();
+        }
+        let complaint = event.kind == EventType::Complaint;
+        let cause = if complaint { Cause::Complaint } else { Cause::Said };
+        let objection = |topic| Objection { cause, topic, at: recorded.at, seq: Some(recorded.seq) };
+        let named = event.topics.as_deref().unwrap_or_default();
+        let widened = complaint && self.policy.knobs.complaint_scope == Scope::Everything;
+        if widened || named.is_empty() || named.iter().any(|topic| topic == "*") {
+            return vec![objection(None)];
+        }
+        named.iter().map(|topic| objection(Some(self.present_name(topic)))).collect()
+    }
+
+    fn marks(&self, at: Timestamp, topics: &[String]) -> Vec<Objection> {
+        let mark = |topic| Objection { cause: Cause::Mark, topic, at, seq: None };
+        if topics.is_empty() || topics.iter().any(|topic| topic == "*") {
+            return vec![mark(None)];
+        }
+        topics.iter().map(|topic| mark(Some(self.present_name(topic)))).collect()
+    }
+}
+
+/// Whether the mechanism is one by which a person really says yes.
+pub fn is_worthy(recorded: &RecordedEvent) -> bool {
+    recorded.event.mechanism.as_deref().is_some_and(|mechanism| WORTHY.contains(&mechanism))
+}
+
+/// An act of the person on its own behalf.
+pub fn by_the_person(recorded: &RecordedEvent) -> bool {
+    recorded.event.actor == Some(Actor::Person)
+}
+
+fn is_contact(recorded: &RecordedEvent) -> bool {
+    let event = &recorded.event;
+    let automatic = event.automatic == Some(true);
+    let acted = !matches!(event.actor, Some(Actor::Operator | Actor::Import));
+    let alive = match event.kind {
+        EventType::Contact => event.profile_kind.as_deref().is_some_and(|kind| kind != "open"),
+        EventType::Purchase => matches!(event.state.as_deref(), Some("paid" | "refunded")),
+        EventType::OptIn => event.mechanism.as_deref() == Some("preference_centre"),
+        _ => false,
+    };
+    acted && !automatic && alive
+}
+
+fn kept(state: &ContactState) -> impl Iterator<Item = &RecordedEvent> {
+    let gone = erased(state);
+    state.events.iter().filter(move |recorded| !gone.contains(&recorded.seq))
+}
+
+/// What an erasure dropped: everything its controller had recorded before it.
+fn erased(state: &ContactState) -> BTreeSet<i64> {
+    let erasures = state.events.iter().filter(|recorded| recorded.event.kind == EventType::Erase);
+    let last: BTreeMap<&str, i64> = erasures.fold(BTreeMap::new(), |mut last, erasure| {
+        let seq = last.entry(erasure.event.controller.as_str()).or_insert(erasure.seq);
+        *seq = erasure.seq.max(*seq);
+        last
+    });
+    let dropped = |recorded: &&RecordedEvent| {
+        last.get(recorded.event.controller.as_str()).is_some_and(|erasure| recorded.seq < *erasure)
+    };
+    state.events.iter().filter(dropped).map(|recorded| recorded.seq).collect()
+}
