@@ -1,5 +1,6 @@
 //! What people said: events, their fold, and the tokens that let them say more.
 
 pub mod event;
+pub mod scope;
 pub mod state;
 pub mod token;

@@ -52,8 +52,10 @@ pub fn decide(
 ) -> Verdict {
     let finding = find(policy, classification, recipient, consultation, now);
     let alert = finding.basis == Some(Basis::Service) && classification.is_kind("mixed");
-    let verdict = Verdict::new(recipient.clone(), finding, policy.mode, &classification.topics);
-    Verdict { flags: classification.flags.clone(), alert, ..verdict }
+    let mut verdict = Verdict::new(recipient.clone(), finding, policy.mode, &classification.topics);
+    verdict.flags = classification.flags.clone();
+    verdict.alert = alert;
+    verdict
 }
 
 fn find(
@@ -71,7 +73,10 @@ fn find(
         return Finding::block(reason, "only service mail may be sent from where this message came");
     }
     if classification.class == Class::Promotional && recipient.hides_recipient() {
-        return Finding::block(Reason::AddrMalformed, "the local part holds % or !, which hides whose consent is asked");
+        return Finding::block(
+            Reason::AddrMalformed,
+            "the local part holds % or !, which hides whose consent is asked",
+        );
     }
     let controller = classification.controller.as_deref().filter(|id| policy.controllers.contains_key(*id));
     let Some(controller) = controller else {
@@ -93,7 +98,10 @@ fn find(
 fn service(policy: &Policy, classification: &Classification, consultation: Consultation<'_>) -> Finding {
     let unavailable = matches!(consultation, Consultation::Unavailable);
     if unavailable && policy.service_without_store == ServiceWithoutStore::Defer {
-        return Finding::defer(Reason::StoreUnavailable, "the policy holds service mail while the store gives no answer");
+        return Finding::defer(
+            Reason::StoreUnavailable,
+            "the policy holds service mail while the store gives no answer",
+        );
     }
     let because = if classification.system { "made by a mail system" } else { "service mail needs no consent" };
     Finding::allow(classification.service_reason, Basis::Service, because)
@@ -179,7 +187,8 @@ pub fn refuse_before_data(
         Consultation::Known(consulted) => consulted.exact.iter().flat_map(|state| &state.events).collect(),
         Consultation::Unavailable => Vec::new(),
     };
-    let mut topics = policy.topics.keys().chain(named.iter().flat_map(|recorded| recorded.event.topics.iter().flatten()));
+    let mut topics =
+        policy.topics.keys().chain(named.iter().flat_map(|recorded| recorded.event.topics.iter().flatten()));
     let never = topics.all(|topic| blocked(&on(topic)));
     Some(verdict).filter(|verdict| never && blocked(verdict))
 }

@@ -1,10 +1,16 @@
 //! Who may be written to: typed rules, classification, decision.
 
 pub mod classify;
+pub mod decide;
 mod declared;
 pub mod facts;
 mod matching;
+mod objection;
+mod opt_in;
+mod period;
 mod reason;
+mod record;
 pub mod rules;
 mod ruling;
+pub mod verdict;
 pub mod word;

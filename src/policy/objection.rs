@@ -78,9 +78,8 @@ struct Act {
 pub fn standing(record: &Record<'_>, topics: &[String]) -> Option<Finding> {
     let acts: Vec<Act> = record.own().filter(|event| lifts(record, event)).map(|event| act(record, event)).collect();
     let stands = |objection: &&Objection| {
-        let against = |topic: &String| {
-            objection.concerns(topic) && !acts.iter().any(|act| objection.is_lifted_by(act, topic))
-        };
+        let against =
+            |topic: &String| objection.concerns(topic) && !acts.iter().any(|act| objection.is_lifted_by(act, topic));
         topics.is_empty() || topics.iter().any(against)
     };
     let strictest = record.objections().iter().filter(stands).max_by_key(|objection| objection.rank())?;

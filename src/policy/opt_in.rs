@@ -232,11 +232,15 @@ impl Failure<'_> {
             Reason::ConsentPending => format!("{opt_in} is not confirmed"),
             Reason::ConsentDoiLate => format!("{opt_in} was confirmed too late"),
             Reason::ConsentChannel => format!("{opt_in} is for {} only", event.channel),
-            Reason::ConsentController => format!("{opt_in} was given to {}, which did not name this sender", event.controller),
+            Reason::ConsentController => {
+                format!("{opt_in} was given to {}, which did not name this sender", event.controller)
+            }
             Reason::ConsentTopic => format!("{opt_in} does not cover this message"),
             Reason::ConsentNotInformed => format!("{opt_in} does not say which text was shown"),
             Reason::ConsentNoProof => format!("{opt_in} is not proven"),
-            Reason::ConsentExpired => format!("{opt_in} ended on {}", lifetime(record, recorded).0.strftime("%-d %B %Y")),
+            Reason::ConsentExpired => {
+                format!("{opt_in} ended on {}", lifetime(record, recorded).0.strftime("%-d %B %Y"))
+            }
             Reason::ConsentPreticked | Reason::ConsentTerms | Reason::ConsentConditioned | Reason::ConsentSilence => {
                 format!("{opt_in} is void: {}", event.mechanism.as_deref().unwrap_or("no mechanism"))
             }

@@ -102,7 +102,8 @@ impl<'a> Record<'a> {
     /// Everything that claims to be a consent or the beginning of one, to whichever controller.
     pub fn opt_ins(&self) -> impl Iterator<Item = &'a RecordedEvent> + '_ {
         let repeated = |seq: &i64| self.confirmations.get(seq) == Some(&Confirmation::Repeated);
-        let begun = |recorded: &RecordedEvent| recorded.event.kind.is_opt_in() && !period::is_ahead(recorded.at, self.now);
+        let begun =
+            |recorded: &RecordedEvent| recorded.event.kind.is_opt_in() && !period::is_ahead(recorded.at, self.now);
         self.events.iter().copied().filter(move |recorded| begun(recorded) && !repeated(&recorded.seq))
     }
 

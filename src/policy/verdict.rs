@@ -114,7 +114,21 @@ impl Verdict {
         let permit = carried_out.then(|| Permit { recipient: recipient.clone(), basis });
         let sentence = reason.sentence(&printable(topics));
         let (flags, alert, footer) = (Vec::new(), false, false);
-        Verdict { recipient, decision, reason, basis, secondary, because, events, last_day, flags, alert, footer, permit, sentence }
+        Verdict {
+            recipient,
+            decision,
+            reason,
+            basis,
+            secondary,
+            because,
+            events,
+            last_day,
+            flags,
+            alert,
+            footer,
+            permit,
+            sentence,
+        }
     }
 
     /// The permit to deliver: there when allowed, and in monitor mode always.
