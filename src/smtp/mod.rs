@@ -1,3 +1,4 @@
 //! The SMTP grammar and dialogue, without sockets.
 
 pub mod address;
+pub mod reply;
