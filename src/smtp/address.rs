@@ -126,7 +126,9 @@ impl ReversePath {
         if text.is_empty() {
             return Ok(ReversePath::Null);
         }
-        EmailAddress::parse_within(text, MAILBOX_LIMIT).map(ReversePath::Mailbox)
+        let address = EmailAddress::parse_within(text, MAILBOX_LIMIT)?;
+        // A bare `postmaster` is a recipient only (RFC 5321 §4.1.1.3).
+        if address.domain().is_empty() { Err(AddressError::NoDomain) } else { Ok(ReversePath::Mailbox(address)) }
     }
 
     /// The wire form without angle brackets; empty for the null path.

@@ -1,4 +1,5 @@
 //! The SMTP grammar and dialogue, without sockets.
 
 pub mod address;
+pub mod command;
 pub mod reply;

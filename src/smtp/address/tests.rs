@@ -93,6 +93,7 @@ fn a_reverse_path_may_hold_a_whole_recipient_in_its_local_part() {
     assert_eq!(ReversePath::parse("").unwrap(), ReversePath::Null);
     assert_eq!(ReversePath::Null.to_string(), "<>");
     assert!(ReversePath::parse(&format!("{}@x.test", "a".repeat(250))).is_err());
+    assert_eq!(ReversePath::parse("postmaster"), Err(AddressError::NoDomain));
 }
 
 #[test]
