@@ -1,5 +1,6 @@
 //! The SMTP grammar and dialogue, without sockets.
 
 pub mod address;
+pub mod capabilities;
 pub mod command;
 pub mod reply;
