@@ -3,4 +3,5 @@
 pub mod address;
 pub mod capabilities;
 pub mod command;
+pub mod data;
 pub mod reply;
