@@ -3,9 +3,9 @@
 use super::declared::Declared;
 use super::facts::MessageFacts;
 use super::matching::{Reading, line};
+use super::reason::Reason;
 use super::rules::{Class, MixedAction, Policy, Rule};
 use super::ruling::Ruling;
-use super::reason::Reason;
 use crate::smtp::address::ReversePath;
 
 /// The fields that are looked at whatever the rules say.

@@ -1,1 +1,182 @@
 //! What is remembered: consent, decisions, deliveries. All SQL lives here.
+//!
+//! One thread writes and commits in groups; everybody reads on a connection of their own and never waits.
+
+mod deliveries;
+mod error;
+mod events;
+mod import;
+mod journal;
+mod journal_query;
+mod moment;
+mod policies;
+mod reader;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use crate::consent::event::ConsentEvent;
+use crate::consent::token::HashKeys;
+use crate::policy::rules::Policy;
+use deliveries::Copy;
+use writer::{Change, Job, Writer, Written};
+
+pub use deliveries::Delivery;
+pub use error::StoreError;
+pub use events::{Appended, Suppress};
+pub use import::{Importer, Progress, Slice};
+pub use journal::{MessageRecord, Outcome, OutcomeResult, RecordedVerdict};
+pub use journal_query::{Count, DecisionRow, Filter, MessageRow, OutcomeRow, Position, Story};
+pub use policies::KeptPolicy;
+pub use reader::{Contact, Reader};
+pub use writer::Health;
+
+/// The store of a running gate: hands changes to the writer, opens readers. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    hash_keys: Arc<HashKeys>,
+    jobs: Sender<Job>,
+    health: Arc<Health>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Opens or makes the store, brings its schema up to date, and starts the writer.
+    pub fn open(path: &Path, hash_keys: HashKeys) -> Result<Store, StoreError> {
+        let (db, place) = schema::open_writer(path)?;
+        let (jobs, waiting) = channel();
+        let health = Arc::new(Health::default());
+        let writer = Writer { db, place, jobs: waiting, health: health.clone() };
+        let thread = thread::Builder::new().name("store-writer".into()).spawn(move || writer.run());
+        let writer = thread.map_err(|e| StoreError::Failed(format!("no thread for the writer: {e}")))?;
+        let inner = Inner {
+            path: path.to_owned(),
+            hash_keys: Arc::new(hash_keys),
+            jobs,
+            health,
+            writer: Mutex::new(Some(writer)),
+        };
+        Ok(Store { inner: Arc::new(inner) })
+    }
+
+    /// A connection for one thread to read with.
+    pub fn reader(&self) -> Result<Reader, StoreError> {
+        Reader::open_shared(&self.inner.path, self.inner.hash_keys.clone())
+    }
+
+    /// What the writer has done so far.
+    pub fn health(&self) -> &Health {
+        &self.inner.health
+    }
+
+    /// Resolves when message and decisions are durable.
+    pub async fn record_message(&self, message: MessageRecord) -> Result<(), StoreError> {
+        self.write(Change::Message(Box::new(message))).await.map(drop)
+    }
+
+    /// For service mail that does not wait for its row: with the next group commit, and before an orderly end.
+    pub fn record_message_later(&self, message: MessageRecord) {
+        self.write_later(Change::Message(Box::new(message)));
+    }
+
+    /// What upstream said, with the next group commit.
+    pub fn record_outcome(&self, outcome: Outcome) {
+        self.write_later(Change::Outcome(Box::new(outcome)));
+    }
+
+    /// Resolves with the event's number when it is durable and folded. A known `id` gives the number it already has.
+    pub async fn record_event(&self, event: ConsentEvent) -> Result<i64, StoreError> {
+        self.write(Change::Event(Box::new(event))).await
+    }
+
+    /// The objection of somebody we have no row for.
+    pub async fn suppress(&self, objection: Suppress) -> Result<(), StoreError> {
+        self.write(Change::Suppress(objection)).await.map(drop)
+    }
+
+    /// A copy is about to be sent; resolves when that is durable.
+    pub async fn delivery_intent(&self, key: [u8; 32], recipient: [u8; 16]) -> Result<(), StoreError> {
+        self.write(Change::Delivery { key, copy: Copy::Intent { recipient } }).await.map(drop)
+    }
+
+    /// Upstream took the copy.
+    pub async fn delivery_done(&self, key: [u8; 32], recipient: [u8; 16], reply: &str) -> Result<(), StoreError> {
+        let copy = Copy::Done { recipient, reply: reply.to_owned() };
+        self.write(Change::Delivery { key, copy }).await.map(drop)
+    }
+
+    /// Upstream definitely did not take the copy.
+    pub async fn delivery_forget(&self, key: [u8; 32], recipient: [u8; 16]) -> Result<(), StoreError> {
+        self.write(Change::Delivery { key, copy: Copy::Forget { recipient } }).await.map(drop)
+    }
+
+    /// The client has its answer, so no copy of this message will be asked for again (R73).
+    pub fn delivery_release(&self, key: [u8; 32]) {
+        self.write_later(Change::Delivery { key, copy: Copy::Release });
+    }
+
+    /// Keeps the texts of a policy that comes into force.
+    pub async fn keep_policy(&self, policy: &Policy, at: Timestamp) -> Result<(), StoreError> {
+        let kept = KeptPolicy {
+            hash: policy.hash.clone(),
+            mode: policy.mode.as_str().to_owned(),
+            sources: policy.sources.clone(),
+            first_in_force: at,
+            last_in_force: at,
+        };
+        self.write(Change::Policy(kept)).await.map(drop)
+    }
+
+    /// Writes what is waiting and stops the writer; later changes are answered with [`StoreError::Gone`].
+    pub fn shutdown(self) {
+        self.inner.stop();
+    }
+
+    async fn write(&self, change: Change) -> Written {
+        let (answer, written) = oneshot::channel();
+        let job = Job::Write { change, answer: Some(answer) };
+        self.inner.jobs.send(job).map_err(|_| StoreError::Gone)?;
+        written.await.unwrap_or(Err(StoreError::Gone))
+    }
+
+    fn write_later(&self, change: Change) {
+        let job = Job::Write { change, answer: None };
+        if let Err(lost) = self.inner.jobs.send(job)
+            && let Job::Write { change, .. } = lost.0
+        {
+            self.inner.health.gap(&change, &StoreError::Gone);
+        }
+    }
+}
+
+impl Inner {
+    fn stop(&self) {
+        let thread = self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        if let Some(thread) = thread {
+            // Both fail only when the writer is gone already.
+            _ = self.jobs.send(Job::Stop);
+            _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Inner {
+    /// Nothing that was handed over is lost because somebody forgot to shut down.
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

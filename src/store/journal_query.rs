@@ -1,0 +1,291 @@
+//! The journal as it is read: pages by any filter, one message's whole story, counts.
+
+use jiff::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use serde::Serialize;
+
+use super::error::StoreError;
+use super::journal::sender_key;
+use super::moment::{micros, moment};
+use crate::policy::facts::MessageFacts;
+use crate::policy::verdict::{Decision, Reason};
+use crate::smtp::address::EmailAddress;
+
+/// Which decisions; what is not named is not asked about.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// From this moment on.
+    pub since: Option<Timestamp>,
+    /// Before this moment.
+    pub until: Option<Timestamp>,
+    pub decision: Option<Decision>,
+    pub reason: Option<Reason>,
+    /// The topic or one below it.
+    pub topic: Option<String>,
+    pub controller: Option<String>,
+    /// Envelope sender; empty is the null sender.
+    pub sender: Option<String>,
+    pub recipient: Option<EmailAddress>,
+}
+
+/// Where a page ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    at: i64,
+    message: i64,
+    decision: i64,
+}
+
+/// A message as it was decided.
+#[derive(Clone, Debug, Serialize)]
+pub struct MessageRow {
+    #[serde(rename = "ref")]
+    pub reference: String,
+    pub at: Timestamp,
+    pub session: String,
+    pub listener: String,
+    pub credential: Option<String>,
+    pub client: String,
+    pub envelope_from: String,
+    pub message_id: Option<String>,
+    pub size: i64,
+    pub class: String,
+    pub class_rule: String,
+    pub class_evidence: Vec<String>,
+    pub controller: Option<String>,
+    pub topics: Vec<String>,
+    pub families: Vec<String>,
+    pub policy: String,
+    pub mode: String,
+    pub notes: Vec<String>,
+    pub event_seq: i64,
+    pub upstream: String,
+}
+
+/// What was decided about one recipient, and the last that is known of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct DecisionRow {
+    #[serde(skip)]
+    pub position: Position,
+    pub recipient: String,
+    pub decision: String,
+    pub reason: String,
+    pub basis: Option<String>,
+    pub secondary: Vec<String>,
+    pub because: String,
+    pub events: Vec<i64>,
+    pub last_day: Option<String>,
+    pub flags: Vec<String>,
+    pub reply: Option<String>,
+    /// None: the outcome is unknown, or there was nothing to deliver.
+    pub outcome: Option<OutcomeRow>,
+}
+
+/// What upstream said.
+#[derive(Clone, Debug, Serialize)]
+pub struct OutcomeRow {
+    pub result: String,
+    pub code: Option<u16>,
+    pub text: Option<String>,
+    pub at: Timestamp,
+    pub took_us: i64,
+}
+
+/// One message with everything that is kept of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Story {
+    #[serde(flatten)]
+    pub message: MessageRow,
+    pub facts: MessageFacts,
+    pub decisions: Vec<DecisionRow>,
+}
+
+/// How many decisions were alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Count {
+    pub class: String,
+    pub decision: String,
+    pub reason: String,
+    pub recipients: i64,
+    pub messages: i64,
+}
+
+impl DecisionRow {
+    /// The row's number.
+    pub fn id(&self) -> i64 {
+        self.position.decision
+    }
+}
+
+const COLUMNS: &str = "m.id, m.reference, m.at, m.session, m.listener, m.credential, m.client, m.envelope_from,
+    m.message_id, m.size, m.class, m.class_rule, m.class_evidence, m.controller, m.topics, m.families, m.policy, m.mode,
+    m.notes, m.event_seq, m.upstream,
+    d.id, d.recipient, d.decision, d.reason, d.basis, d.secondary, d.because, d.events, d.last_day, d.flags, d.reply,
+    o.result, o.code, o.text, o.at, o.took_us";
+
+/// The last outcome that is about the recipient, or about every copy that left.
+const TABLES: &str = "decision AS d JOIN message AS m ON m.id = d.message
+    LEFT JOIN outcome AS o ON o.id = (
+        SELECT max (id) FROM outcome WHERE message = d.message AND (recipient_key = d.recipient_key
+            OR (recipient_key IS NULL AND (d.decision = 'allow' OR m.mode = 'monitor'))))";
+
+pub fn page(
+    db: &Connection,
+    filter: &Filter,
+    after: Option<Position>,
+    limit: usize,
+) -> Result<Vec<(MessageRow, DecisionRow)>, StoreError> {
+    let mut wanted = Conditions::of(filter);
+    // Both orders are the same; the one whose index the filter can use is the one that needs no sorting.
+    let by = if filter.recipient.is_some() || filter.reason.is_some() { "d.at, d.message" } else { "m.at, m.id" };
+    if let Some(Position { at, message, decision }) = after {
+        wanted.add(&format!("({by}, d.id) < (?, ?, ?)"), [at.into(), message.into(), decision.into()]);
+    }
+    let order = by.split(", ").map(|column| format!("{column} DESC, ")).collect::<String>();
+    let tail = format!("ORDER BY {order}d.id DESC LIMIT {limit}");
+    wanted.select(db, &tail)
+}
+
+pub fn since(
+    db: &Connection,
+    filter: &Filter,
+    id: i64,
+    limit: usize,
+) -> Result<Vec<(MessageRow, DecisionRow)>, StoreError> {
+    let mut wanted = Conditions::of(filter);
+    wanted.add("d.id > ?", [id.into()]);
+    wanted.select(db, &format!("ORDER BY d.id LIMIT {limit}"))
+}
+
+pub fn story(db: &Connection, reference: &str) -> Result<Option<Story>, StoreError> {
+    let mut facts = db.prepare_cached("SELECT facts FROM message WHERE reference = ?1")?;
+    let Some(facts) = facts.query_row([reference], |row| row.get::<_, String>(0)).optional()? else { return Ok(None) };
+    let mut wanted = Conditions::of(&Filter::default());
+    wanted.add("m.reference = ?", [reference.to_owned().into()]);
+    let rows = wanted.select(db, "ORDER BY d.id")?;
+    let message = rows.first().map(|(message, _)| message.clone());
+    let decisions = rows.into_iter().map(|(_, decision)| decision).collect();
+    let facts = serde_json::from_str(&facts)?;
+    Ok(message.map(|message| Story { message, facts, decisions }))
+}
+
+pub fn counts(db: &Connection, filter: &Filter) -> Result<Vec<Count>, StoreError> {
+    let Conditions { text, values } = Conditions::of(filter);
+    let mut rows = db.prepare(&format!(
+        "SELECT m.class, d.decision, d.reason, count (*), count (DISTINCT m.id)
+         FROM decision AS d JOIN message AS m ON m.id = d.message WHERE {text}
+         GROUP BY m.class, d.decision, d.reason ORDER BY count (*) DESC, d.reason"
+    ))?;
+    let count = |row: &Row<'_>| {
+        let (class, decision, reason) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(Count { class, decision, reason, recipients: row.get(3)?, messages: row.get(4)? })
+    };
+    Ok(rows.query_map(params_from_iter(values), count)?.collect::<Result<_, _>>()?)
+}
+
+/// A WHERE clause and what its question marks stand for.
+struct Conditions {
+    text: String,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    fn of(filter: &Filter) -> Conditions {
+        let mut wanted = Conditions { text: "true".into(), values: Vec::new() };
+        let by_decision = filter.recipient.is_some() || filter.reason.is_some();
+        let at = if by_decision { "d.at" } else { "m.at" };
+        filter.since.iter().for_each(|since| wanted.add(&format!("{at} >= ?"), [micros(*since).into()]));
+        filter.until.iter().for_each(|until| wanted.add(&format!("{at} < ?"), [micros(*until).into()]));
+        filter.decision.iter().for_each(|decision| wanted.add("d.decision = ?", [text(decision.as_str())]));
+        filter.reason.iter().for_each(|reason| wanted.add("d.reason = ?", [text(reason.as_str())]));
+        filter.controller.iter().for_each(|controller| wanted.add("m.controller = ?", [text(controller)]));
+        filter.sender.iter().for_each(|sender| wanted.add("m.sender_key = ?", [text(&sender_key(sender))]));
+        filter.recipient.iter().for_each(|to| wanted.add("d.recipient_key = ?", [text(&to.consent_key())]));
+        if let Some(topic) = &filter.topic {
+            // `/` is followed by `0`: everything between is the topic's own branch.
+            wanted.add(
+                "EXISTS (SELECT 1 FROM message_topic AS t WHERE t.message = m.id
+                    AND (t.topic = ? OR (t.topic > ? AND t.topic < ?)))",
+                [text(topic), text(&format!("{topic}/")), text(&format!("{topic}0"))],
+            );
+        }
+        wanted
+    }
+
+    fn add<const N: usize>(&mut self, condition: &str, values: [Value; N]) {
+        self.text.push_str(" AND ");
+        self.text.push_str(condition);
+        self.values.extend(values);
+    }
+
+    fn select(self, db: &Connection, tail: &str) -> Result<Vec<(MessageRow, DecisionRow)>, StoreError> {
+        let mut rows = db.prepare_cached(&format!("SELECT {COLUMNS} FROM {TABLES} WHERE {} {tail}", self.text))?;
+        let mut rows = rows.query(params_from_iter(self.values))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push((message(row)?, decision(row)?));
+        }
+        Ok(found)
+    }
+}
+
+fn text(value: &str) -> Value {
+    Value::Text(value.to_owned())
+}
+
+fn message(row: &Row<'_>) -> Result<MessageRow, StoreError> {
+    Ok(MessageRow {
+        reference: row.get(1)?,
+        at: moment(row.get(2)?)?,
+        session: row.get(3)?,
+        listener: row.get(4)?,
+        credential: row.get(5)?,
+        client: row.get(6)?,
+        envelope_from: row.get(7)?,
+        message_id: row.get(8)?,
+        size: row.get(9)?,
+        class: row.get(10)?,
+        class_rule: row.get(11)?,
+        class_evidence: list(row, 12)?,
+        controller: row.get(13)?,
+        topics: list(row, 14)?,
+        families: list(row, 15)?,
+        policy: row.get(16)?,
+        mode: row.get(17)?,
+        notes: list(row, 18)?,
+        event_seq: row.get(19)?,
+        upstream: row.get(20)?,
+    })
+}
+
+fn decision(row: &Row<'_>) -> Result<DecisionRow, StoreError> {
+    let outcome = match row.get::<_, Option<String>>(32)? {
+        Some(result) => Some(OutcomeRow {
+            result,
+            code: row.get(33)?,
+            text: row.get(34)?,
+            at: moment(row.get(35)?)?,
+            took_us: row.get(36)?,
+        }),
+        None => None,
+    };
+    Ok(DecisionRow {
+        position: Position { at: row.get(2)?, message: row.get(0)?, decision: row.get(21)? },
+        recipient: row.get(22)?,
+        decision: row.get(23)?,
+        reason: row.get(24)?,
+        basis: row.get(25)?,
+        secondary: list(row, 26)?,
+        because: row.get(27)?,
+        events: serde_json::from_str(&row.get::<_, String>(28)?)?,
+        last_day: row.get(29)?,
+        flags: list(row, 30)?,
+        reply: row.get(31)?,
+        outcome,
+    })
+}
+
+fn list(row: &Row<'_>, column: usize) -> Result<Vec<String>, StoreError> {
+    Ok(serde_json::from_str(&row.get::<_, String>(column)?)?)
+}

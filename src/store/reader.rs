@@ -1,0 +1,271 @@
+//! Reading: a connection per thread, one method per question, one read transaction per answer.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::deliveries::{self, Delivery};
+use super::error::StoreError;
+use super::events;
+use super::journal_query::{self, Count, DecisionRow, Filter, MessageRow, Position, Story};
+use super::moment::moment;
+use super::policies::{self, KeptPolicy};
+use super::schema::{self, Place};
+use crate::consent::event::{ConsentEvent, RecordedEvent};
+use crate::consent::state::{Consulted, ContactState, Suppression};
+use crate::consent::token::HashKeys;
+use crate::smtp::address::{EmailAddress, Width};
+
+/// A read-only connection. Never waits: what cannot be answered at once is [`StoreError::Busy`].
+pub struct Reader {
+    db: Connection,
+    place: Place,
+    hash_keys: Arc<HashKeys>,
+}
+
+/// Somebody of whom something is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    pub id: i64,
+    /// As it was first written.
+    pub address: EmailAddress,
+}
+
+impl Reader {
+    /// For a command that only reads: a store that is not there is an error, not an empty one.
+    pub fn open(path: &Path, hash_keys: HashKeys) -> Result<Reader, StoreError> {
+        Reader::open_shared(path, Arc::new(hash_keys))
+    }
+
+    pub(super) fn open_shared(path: &Path, hash_keys: Arc<HashKeys>) -> Result<Reader, StoreError> {
+        let (db, place) = schema::open_reader(path)?;
+        Ok(Reader { db, place, hash_keys })
+    }
+
+    /// What is known of each recipient for one controller, all as of one moment, and the highest event number of it.
+    pub fn consult(
+        &mut self,
+        controller: &str,
+        recipients: &[EmailAddress],
+    ) -> Result<(Vec<Consulted>, i64), StoreError> {
+        let keys = self.hash_keys.clone();
+        let snapshot = self.read()?;
+        let newest =
+            snapshot.prepare_cached("SELECT coalesce (max (seq), 0) FROM event")?.query_row([], |r| r.get(0))?;
+        let known = recipients.iter().map(|recipient| consult_one(&snapshot, &keys, controller, recipient));
+        Ok((known.collect::<Result<_, _>>()?, newest))
+    }
+
+    /// The same, asking again for a while when another process holds the store.
+    pub async fn consult_within(
+        &mut self,
+        controller: &str,
+        recipients: &[EmailAddress],
+        limit: Duration,
+    ) -> Result<(Vec<Consulted>, i64), StoreError> {
+        const ASK_EVERY: Duration = Duration::from_millis(5);
+        let started = Instant::now();
+        loop {
+            match self.consult(controller, recipients) {
+                Err(error) if error.is_busy() && started.elapsed() < limit => tokio::time::sleep(ASK_EVERY).await,
+                answer => return answer,
+            }
+        }
+    }
+
+    /// The copies of a message that a retry has to know of.
+    pub fn deliveries(&mut self, key: &[u8; 32]) -> Result<Vec<Delivery>, StoreError> {
+        deliveries::of_message(&*self.read()?, key)
+    }
+
+    pub fn contact(&mut self, address: &EmailAddress) -> Result<Option<Contact>, StoreError> {
+        let snapshot = self.read()?;
+        let mut rows = snapshot.prepare_cached("SELECT id, address FROM contact WHERE consent_key = ?1")?;
+        rows.query_row([address.consent_key()], contact_columns).optional()?.map(contact).transpose()
+    }
+
+    pub fn contact_by_id(&mut self, id: i64) -> Result<Option<Contact>, StoreError> {
+        let snapshot = self.read()?;
+        let mut rows = snapshot.prepare_cached("SELECT id, address FROM contact WHERE id = ?1")?;
+        rows.query_row([id], contact_columns).optional()?.map(contact).transpose()
+    }
+
+    /// Everyone whose objection would count for this address too, without the address itself.
+    pub fn relatives(&mut self, address: &EmailAddress) -> Result<Vec<Contact>, StoreError> {
+        let snapshot = self.read()?;
+        let mut rows = snapshot.prepare_cached(
+            "SELECT id, address FROM contact WHERE objection_key = ?1 AND consent_key <> ?2 ORDER BY id",
+        )?;
+        let keys = params![address.objection_key(Width::WIDEST), address.consent_key()];
+        let found = rows.query_map(keys, contact_columns)?.collect::<Result<Vec<_>, _>>()?;
+        found.into_iter().map(contact).collect()
+    }
+
+    /// The folded state for every controller that has one, by controller.
+    pub fn states(&mut self, contact: i64) -> Result<Vec<(String, ContactState)>, StoreError> {
+        let snapshot = self.read()?;
+        let mut rows =
+            snapshot.prepare_cached("SELECT controller, facts FROM state WHERE contact = ?1 ORDER BY controller")?;
+        let columns = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+        let found = rows.query_map([contact], columns)?.collect::<Result<Vec<_>, _>>()?;
+        found.into_iter().map(|(controller, facts)| Ok((controller, serde_json::from_str(&facts)?))).collect()
+    }
+
+    /// A contact's events, as they were recorded.
+    pub fn history(&mut self, contact: i64) -> Result<Vec<RecordedEvent>, StoreError> {
+        let snapshot = self.read()?;
+        let mut rows =
+            snapshot.prepare_cached("SELECT seq, recorded_at, body FROM event WHERE contact = ?1 ORDER BY seq")?;
+        let found = rows.query_map([contact], event_columns)?.collect::<Result<Vec<_>, _>>()?;
+        found.into_iter().map(event).collect()
+    }
+
+    /// One event by its number.
+    pub fn event(&mut self, seq: i64) -> Result<Option<RecordedEvent>, StoreError> {
+        let snapshot = self.read()?;
+        let mut rows = snapshot.prepare_cached("SELECT seq, recorded_at, body FROM event WHERE seq = ?1")?;
+        rows.query_row([seq], event_columns).optional()?.map(event).transpose()
+    }
+
+    /// Whether an objection of this address is kept as a hash for a controller.
+    pub fn suppression(&mut self, controller: &str, address: &EmailAddress) -> Result<Option<Suppression>, StoreError> {
+        let keys = self.hash_keys.clone();
+        suppressed(&*self.read()?, &keys, controller, &address.objection_key(Width::WIDEST))
+    }
+
+    /// A page of decisions, the newest first, behind `after`.
+    pub fn decisions(
+        &mut self,
+        filter: &Filter,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(MessageRow, DecisionRow)>, StoreError> {
+        journal_query::page(&*self.read()?, filter, after, limit)
+    }
+
+    /// Decisions recorded after the one with this number, the oldest first.
+    pub fn decisions_since(
+        &mut self,
+        filter: &Filter,
+        id: i64,
+        limit: usize,
+    ) -> Result<Vec<(MessageRow, DecisionRow)>, StoreError> {
+        journal_query::since(&*self.read()?, filter, id, limit)
+    }
+
+    /// The number of the newest decision; 0 in an empty journal.
+    pub fn newest_decision(&mut self) -> Result<i64, StoreError> {
+        let snapshot = self.read()?;
+        Ok(snapshot.query_row("SELECT coalesce (max (id), 0) FROM decision", [], |row| row.get(0))?)
+    }
+
+    /// Changes whenever somebody else has committed: cheap to ask, so `follow` needs no query for nothing.
+    pub fn data_version(&mut self) -> Result<i64, StoreError> {
+        self.place.check()?;
+        Ok(self.db.pragma_query_value(None, "data_version", |row| row.get(0))?)
+    }
+
+    /// Everything about one message.
+    pub fn story(&mut self, reference: &str) -> Result<Option<Story>, StoreError> {
+        journal_query::story(&*self.read()?, reference)
+    }
+
+    /// Decisions counted by class, decision and reason.
+    pub fn counts(&mut self, filter: &Filter) -> Result<Vec<Count>, StoreError> {
+        journal_query::counts(&*self.read()?, filter)
+    }
+
+    /// Every policy that was ever in force, the newest first.
+    pub fn policies(&mut self) -> Result<Vec<KeptPolicy>, StoreError> {
+        policies::list(&*self.read()?)
+    }
+
+    pub fn policy(&mut self, hash: &str) -> Result<Option<KeptPolicy>, StoreError> {
+        policies::get(&*self.read()?, hash)
+    }
+
+    fn read(&mut self) -> Result<Transaction<'_>, StoreError> {
+        self.place.check()?;
+        Ok(self.db.transaction()?)
+    }
+}
+
+fn consult_one(
+    snapshot: &Connection,
+    keys: &HashKeys,
+    controller: &str,
+    recipient: &EmailAddress,
+) -> Result<Consulted, StoreError> {
+    let (narrow, wide) = (recipient.consent_key(), recipient.objection_key(Width::WIDEST));
+    let mut found = Consulted { suppressed: suppressed(snapshot, keys, controller, &wide)?, ..Consulted::default() };
+    let mut rows = snapshot.prepare_cached(
+        "SELECT contact.id, contact.consent_key, state.facts
+         FROM contact LEFT JOIN state ON state.controller = ?1 AND state.contact = contact.id
+         WHERE contact.objection_key = ?2",
+    )?;
+    let mut rows = rows.query(params![controller, wide])?;
+    while let Some(row) = rows.next()? {
+        let state: Option<ContactState> = match row.get_ref(2)?.as_str_or_null().map_err(rusqlite::Error::from)? {
+            Some(facts) => Some(serde_json::from_str(facts)?),
+            None => None,
+        };
+        if row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)? == narrow {
+            found.contact_id = row.get(0)?;
+            found.exact = state;
+        } else {
+            found.relatives.extend(state);
+        }
+    }
+    Ok(found)
+}
+
+/// Any of the keys that were ever in use may have made the hash.
+fn suppressed(
+    snapshot: &Connection,
+    keys: &HashKeys,
+    controller: &str,
+    wide: &str,
+) -> Result<Option<Suppression>, StoreError> {
+    let mut rows = snapshot.prepare_cached("SELECT at, topics FROM suppression WHERE controller = ?1 AND hash = ?2")?;
+    let mut found: Option<Suppression> = None;
+    for hash in keys.all_hashes(controller, wide) {
+        let mut rows = rows.query(params![controller, hash])?;
+        while let Some(row) = rows.next()? {
+            let next =
+                Suppression { at: moment(row.get(0)?)?, topics: serde_json::from_str(&row.get::<_, String>(1)?)? };
+            found = Some(found.take().map_or(next.clone(), |known| both(known, next)));
+        }
+    }
+    Ok(found)
+}
+
+/// Two objections read as one: the later moment, the wider scope.
+fn both(one: Suppression, other: Suppression) -> Suppression {
+    let at = one.at.max(other.at);
+    if one.topics.is_empty() || other.topics.is_empty() {
+        return Suppression { at, topics: Vec::new() };
+    }
+    let mut topics = [one.topics, other.topics].concat();
+    topics.sort();
+    topics.dedup();
+    Suppression { at, topics }
+}
+
+fn contact_columns(row: &Row<'_>) -> rusqlite::Result<(i64, String)> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+fn contact((id, stored): (i64, String)) -> Result<Contact, StoreError> {
+    Ok(Contact { id, address: events::address(&stored)? })
+}
+
+fn event_columns(row: &Row<'_>) -> rusqlite::Result<(i64, i64, String)> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+fn event((seq, recorded_at, body): (i64, i64, String)) -> Result<RecordedEvent, StoreError> {
+    let event: ConsentEvent = serde_json::from_str(&body)?;
+    Ok(RecordedEvent::new(seq, event, moment(recorded_at)?))
+}

@@ -1,0 +1,248 @@
+//! The tables, as a list of steps that only grows, and how a connection is opened on them.
+
+use std::fs::{self, Metadata, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::error::StoreError;
+
+/// How long a write waits for another process; a read does not wait.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+const ASK_EVERY: Duration = Duration::from_millis(2);
+
+/// The smallest file SQLite writes; less was cut off.
+const SMALLEST_PAGE: u64 = 512;
+
+/// Append only: `user_version` counts the steps that were applied. Moments are microseconds since 1970, UTC.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE contact (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        consent_key TEXT NOT NULL UNIQUE,
+        objection_key TEXT NOT NULL,
+        address TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX contact_by_objection ON contact (objection_key);
+
+    CREATE TABLE event (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        contact INTEGER NOT NULL REFERENCES contact (id),
+        controller TEXT NOT NULL,
+        type TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        recorded_at INTEGER NOT NULL,
+        external_id TEXT,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX event_by_contact ON event (contact);
+    CREATE UNIQUE INDEX event_by_external_id ON event (controller, external_id) WHERE external_id IS NOT NULL;
+    CREATE TRIGGER event_is_never_updated BEFORE UPDATE ON event
+        BEGIN SELECT RAISE (ABORT, 'events are append-only'); END;
+    CREATE TRIGGER event_is_never_deleted BEFORE DELETE ON event
+        BEGIN SELECT RAISE (ABORT, 'events are append-only'); END;
+
+    CREATE TABLE state (
+        controller TEXT NOT NULL,
+        contact INTEGER NOT NULL REFERENCES contact (id),
+        facts TEXT NOT NULL,
+        PRIMARY KEY (controller, contact)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE suppression (
+        controller TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        topics TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        mechanism TEXT NOT NULL,
+        PRIMARY KEY (controller, hash, topics)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE message (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        reference TEXT NOT NULL UNIQUE,
+        at INTEGER NOT NULL,
+        session TEXT NOT NULL,
+        listener TEXT NOT NULL,
+        credential TEXT,
+        client TEXT NOT NULL,
+        envelope_from TEXT NOT NULL,
+        sender_key TEXT NOT NULL,
+        message_id TEXT,
+        size INTEGER NOT NULL,
+        class TEXT NOT NULL,
+        class_rule TEXT NOT NULL,
+        class_evidence TEXT NOT NULL,
+        controller TEXT,
+        topics TEXT NOT NULL,
+        families TEXT NOT NULL,
+        policy TEXT NOT NULL,
+        mode TEXT NOT NULL,
+        facts TEXT NOT NULL,
+        notes TEXT NOT NULL,
+        event_seq INTEGER NOT NULL,
+        upstream TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX message_by_time ON message (at);
+    CREATE INDEX message_by_controller ON message (controller, at);
+    CREATE INDEX message_by_sender ON message (sender_key, at);
+
+    CREATE TABLE message_topic (
+        message INTEGER NOT NULL REFERENCES message (id),
+        topic TEXT NOT NULL,
+        PRIMARY KEY (message, topic)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX message_by_topic ON message_topic (topic, message);
+
+    CREATE TABLE decision (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        message INTEGER NOT NULL REFERENCES message (id),
+        at INTEGER NOT NULL,
+        recipient TEXT NOT NULL,
+        recipient_key TEXT NOT NULL,
+        decision TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        basis TEXT,
+        secondary TEXT NOT NULL,
+        because TEXT NOT NULL,
+        events TEXT NOT NULL,
+        last_day TEXT,
+        flags TEXT NOT NULL,
+        reply TEXT
+    ) STRICT;
+    CREATE INDEX decision_by_message ON decision (message);
+    CREATE INDEX decision_by_reason ON decision (reason, at);
+    CREATE INDEX decision_by_recipient ON decision (recipient_key, at);
+
+    CREATE TABLE outcome (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        message INTEGER NOT NULL REFERENCES message (id),
+        recipient_key TEXT,
+        result TEXT NOT NULL,
+        code INTEGER,
+        text TEXT,
+        at INTEGER NOT NULL,
+        took_us INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX outcome_by_message ON outcome (message);
+
+    CREATE TABLE delivery (
+        key BLOB NOT NULL,
+        recipient BLOB NOT NULL,
+        done INTEGER NOT NULL,
+        reply TEXT,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (key, recipient)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX delivery_by_time ON delivery (at);
+
+    CREATE TABLE policy (
+        hash TEXT NOT NULL PRIMARY KEY,
+        mode TEXT NOT NULL,
+        sources TEXT NOT NULL,
+        first_in_force INTEGER NOT NULL,
+        last_in_force INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE import (
+        digest TEXT NOT NULL PRIMARY KEY,
+        lines_done INTEGER NOT NULL,
+        events_added INTEGER NOT NULL,
+        started_at INTEGER NOT NULL,
+        finished_at INTEGER
+    ) STRICT;
+"];
+
+/// Where the store's file is, and which file it was when it was opened.
+#[derive(Clone, Debug)]
+pub struct Place {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl Place {
+    fn of(path: &Path) -> Result<Place, StoreError> {
+        let found = fs::metadata(path).map_err(|e| unreadable(path, &e))?;
+        Ok(Place { path: path.to_owned(), device: found.dev(), inode: found.ino() })
+    }
+
+    /// A deleted file goes on answering through an open descriptor, with whatever it last held; so look before asking.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let same = |found: &Metadata| (found.dev(), found.ino()) == (self.device, self.inode);
+        match fs::metadata(&self.path) {
+            Ok(found) if !same(&found) => Err(StoreError::Replaced),
+            Ok(found) if found.len() < SMALLEST_PAGE => Err(StoreError::Corrupt("the file was cut off".into())),
+            Ok(_) => Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(StoreError::Replaced),
+            Err(e) => Err(unreadable(&self.path, &e)),
+        }
+    }
+}
+
+/// Opens for writing and brings the schema up to date; a missing file is made, readable by its owner only.
+pub fn open_writer(path: &Path) -> Result<(Connection, Place), StoreError> {
+    // SQLite gives the files beside it the same permissions.
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|e| unreadable(path, &e))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(path, flags)?;
+    db.busy_handler(Some(ask_again))?;
+    let mode: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(StoreError::Unreadable(format!("no write-ahead log on this file system (journal mode {mode})")));
+    }
+    // FULL: a committed row survives power loss (R76). Readers go on meanwhile.
+    db.pragma_update(None, "synchronous", "full")?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    db.set_prepared_statement_cache_capacity(64);
+    migrate(&mut db)?;
+    Ok((db, Place::of(path)?))
+}
+
+/// Opens for reading: never makes a file, never waits.
+pub fn open_reader(path: &Path) -> Result<(Connection, Place), StoreError> {
+    let place = Place::of(path)?;
+    place.check()?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(Duration::ZERO)?;
+    db.set_prepared_statement_cache_capacity(64);
+    let found: usize = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match found.cmp(&MIGRATIONS.len()) {
+        std::cmp::Ordering::Equal => Ok((db, place)),
+        std::cmp::Ordering::Greater => Err(StoreError::NewerThanThisProgram { found, known: MIGRATIONS.len() }),
+        std::cmp::Ordering::Less => {
+            Err(StoreError::Unreadable("its schema is old; a writing command updates it".into()))
+        }
+    }
+}
+
+/// Asks for the lock evenly often. SQLite's own handler sleeps up to 100 ms, and would miss the pauses in which a bulk
+/// import lets others write.
+fn ask_again(tries: i32) -> bool {
+    let waited = ASK_EVERY.saturating_mul(tries.unsigned_abs());
+    if waited >= BUSY_TIMEOUT {
+        return false;
+    }
+    std::thread::sleep(ASK_EVERY);
+    true
+}
+
+fn migrate(db: &mut Connection) -> Result<(), StoreError> {
+    let steps = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let applied: usize = steps.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let newer = StoreError::NewerThanThisProgram { found: applied, known: MIGRATIONS.len() };
+    for step in MIGRATIONS.get(applied..).ok_or(newer)? {
+        steps.execute_batch(step)?;
+    }
+    if applied < MIGRATIONS.len() {
+        steps.pragma_update(None, "user_version", MIGRATIONS.len())?;
+    }
+    Ok(steps.commit()?)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Unreadable(format!("{}: {error}", path.display()))
+}

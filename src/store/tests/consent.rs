@@ -1,0 +1,141 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::consent::event::{EventType, RecordedEvent};
+use crate::consent::state::ContactState;
+use crate::smtp::address::Width;
+
+const OPT_IN: &str = r#"{"address":"anna@x.example","controller":"c","type":"opt_in","topics":["offers"],"id":"1"}"#;
+
+#[tokio::test]
+async fn a_recorded_event_is_consulted_at_once() {
+    let place = Place::new();
+    let store = place.open();
+    let mut reader = store.reader().unwrap();
+    assert_eq!(reader.consult("c", &[address("anna@x.example")]).unwrap(), (vec![Default::default()], 0));
+
+    let seq = store.record_event(event(OPT_IN)).await.unwrap();
+    let (known, newest) = reader.consult("c", &[address("ANNA@X.example"), address("bob@x.example")]).unwrap();
+    assert_eq!(newest, seq);
+    assert_eq!(known[0].exact.as_ref().unwrap().events[0].event.topics, Some(vec!["offers".into()]));
+    assert!(known[0].contact_id > 0);
+    assert_eq!(known[1], Default::default());
+    assert_eq!(reader.consult("d", &[address("anna@x.example")]).unwrap().0[0].exact, None, "another controller");
+}
+
+#[tokio::test]
+async fn a_repeated_id_is_the_event_that_is_there_already() {
+    let place = Place::new();
+    let store = place.open();
+    let first = store.record_event(event(OPT_IN)).await.unwrap();
+    assert_eq!(store.record_event(event(OPT_IN)).await, Ok(first));
+    let elsewhere = event(&OPT_IN.replace(r#""c""#, r#""d""#));
+    assert_ne!(store.record_event(elsewhere).await, Ok(first));
+
+    let mut reader = store.reader().unwrap();
+    let anna = reader.contact(&address("anna@x.example")).unwrap().unwrap();
+    assert_eq!(reader.history(anna.id).unwrap().len(), 2);
+    assert_eq!(reader.contact_by_id(anna.id).unwrap(), Some(anna));
+}
+
+#[tokio::test]
+async fn whoever_shares_the_widest_objection_key_is_a_relative() {
+    let place = Place::new();
+    let store = place.open();
+    for who in ["anna@gmail.com", "an.na+shop@googlemail.com", "hanna@gmail.com"] {
+        let objection = event(&format!(r#"{{"address":"{who}","controller":"c","type":"object"}}"#));
+        store.record_event(objection).await.unwrap();
+    }
+    let mut reader = store.reader().unwrap();
+    let (known, _) = reader.consult("c", &[address("a.nna@gmail.com"), address("anna@gmail.com")]).unwrap();
+    assert_eq!((known[0].exact.is_some(), known[0].relatives.len(), known[0].contact_id), (false, 2, 0));
+    assert_eq!((known[1].exact.is_some(), known[1].relatives.len()), (true, 1));
+    assert_eq!(reader.relatives(&address("anna@gmail.com")).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_objection_kept_as_a_hash_is_found_with_a_key_of_former_times() {
+    let place = Place::new();
+    let wide = address("anna@x.example").objection_key(Width::WIDEST);
+    let store = place.open();
+    let suppress = |topics: &[&str], at| Suppress {
+        controller: "c".into(),
+        hash: keys(&[7]).contact_hash("c", &wide),
+        topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+        at: moment(at),
+        mechanism: "one_click".into(),
+    };
+    store.suppress(suppress(&["offers"], "2026-01-01T00:00:00Z")).await.unwrap();
+    store.suppress(suppress(&["offers"], "2025-01-01T00:00:00Z")).await.unwrap();
+    store.shutdown();
+
+    let rotated = Store::open(&place.path(), keys(&[9, 7])).unwrap();
+    let mut reader = rotated.reader().unwrap();
+    let (known, _) = reader.consult("c", &[address("anna+x@x.example"), address("bob@x.example")]).unwrap();
+    let found = known[0].suppressed.clone().unwrap();
+    assert_eq!((found.at, found.topics), (moment("2026-01-01T00:00:00Z"), vec!["offers".to_owned()]));
+    assert_eq!(known[1].suppressed, None);
+
+    rotated.suppress(suppress(&[], "2026-02-01T00:00:00Z")).await.unwrap();
+    let found = reader.suppression("c", &address("anna@x.example")).unwrap().unwrap();
+    assert_eq!((found.at, found.topics), (moment("2026-02-01T00:00:00Z"), vec![]), "everything is wider");
+    assert_eq!(reader.suppression("d", &address("anna@x.example")).unwrap(), None);
+}
+
+#[tokio::test]
+async fn no_event_is_changed_or_removed() {
+    let place = Place::new();
+    let store = place.open();
+    store.record_event(event(OPT_IN)).await.unwrap();
+    let (db, _) = schema::open_writer(&place.path()).unwrap();
+    for statement in ["UPDATE event SET body = ''", "DELETE FROM event", "UPDATE event SET seq = 9"] {
+        let refused = db.execute(statement, []).unwrap_err().to_string();
+        assert!(refused.contains("events are append-only"), "{statement}: {refused}");
+    }
+}
+
+/// What a rebuild would write: the fold of every event that concerns the controller.
+fn fold_anew(reader: &mut Reader, contact: i64, controller: &str) -> ContactState {
+    let address = reader.contact_by_id(contact).unwrap().unwrap().address;
+    let mut events = reader.history(contact).unwrap();
+    events.retain(|recorded| events::concerned(&recorded.event).contains(controller));
+    ContactState::fold(address, events)
+}
+
+fn any_event() -> impl Strategy<Value = ConsentEvent> {
+    let who = proptest::sample::select(vec!["anna@x.example", "Anna@X.example", "anna+tag@x.example", "bob@y.example"]);
+    let kind = proptest::sample::select(EventType::ALL.to_vec());
+    let partners = proptest::option::of(proptest::sample::subsequence(vec!["c", "d", "e"], 0..3));
+    let id = proptest::option::of(0..6u8);
+    (who, kind, proptest::sample::select(vec!["c", "d"]), 0i64..5, partners, id).prop_map(
+        |(who, kind, controller, at, partners, id)| ConsentEvent {
+            at: Timestamp::from_second(at).ok(),
+            partners: partners.map(|names| names.into_iter().map(str::to_owned).collect()),
+            id: id.map(|id| id.to_string()),
+            ..ConsentEvent::new(address(who), controller, kind)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn the_materialised_state_equals_the_fold(events in proptest::collection::vec(any_event(), 1..25)) {
+        let place = Place::new();
+        let (db, _) = schema::open_writer(&place.path()).unwrap();
+        for event in &events {
+            events::append(&db, event, moment("2026-01-01T00:00:00Z")).unwrap();
+        }
+        let mut reader = Reader::open(&place.path(), keys(&[7])).unwrap();
+        let mut folded = 0;
+        for contact in 1..=4 {
+            for (controller, state) in reader.states(contact).unwrap() {
+                prop_assert_eq!(&state, &fold_anew(&mut reader, contact, &controller));
+                folded += state.events.len();
+            }
+        }
+        let recorded: Vec<RecordedEvent> = (1..=4).flat_map(|id| reader.history(id).unwrap()).collect();
+        let expected: usize = recorded.iter().map(|recorded| events::concerned(&recorded.event).len()).sum();
+        prop_assert_eq!(folded, expected, "every event is in the state of everyone it concerns");
+    }
+}

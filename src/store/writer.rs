@@ -1,0 +1,204 @@
+//! The one thread that writes. What waits is committed together, so durability costs one sync per group.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Savepoint, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use super::deliveries::{self, Copy};
+use super::error::StoreError;
+use super::events::{self, Suppress};
+use super::journal::{self, MessageRecord, Outcome};
+use super::policies::{self, KeptPolicy};
+use super::schema::Place;
+use crate::consent::event::ConsentEvent;
+
+/// More than this waits for the next group, so that the first ones are not kept waiting by the last.
+const LARGEST_GROUP: usize = 512;
+
+/// How often the delivery ledger is swept, and how much of it at once.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+const SWEEP_ROWS: usize = 1000;
+
+/// One thing to write.
+#[derive(Debug)]
+pub enum Change {
+    Message(Box<MessageRecord>),
+    Outcome(Box<Outcome>),
+    Event(Box<ConsentEvent>),
+    Suppress(Suppress),
+    Delivery { key: [u8; 32], copy: Copy },
+    Policy(KeptPolicy),
+}
+
+/// The number of the row, where the caller wants one; otherwise 0.
+pub type Written = Result<i64, StoreError>;
+
+#[derive(Debug)]
+pub enum Job {
+    /// `answer`: who hears when it is durable. Without one a failure is a gap: logged and counted.
+    Write { change: Change, answer: Option<oneshot::Sender<Written>> },
+    /// Finish what is waiting.
+    Stop,
+}
+
+impl Job {
+    fn into_write(self) -> Option<Waiting> {
+        match self {
+            Job::Write { change, answer } => Some((change, answer)),
+            Job::Stop => None,
+        }
+    }
+}
+
+type Waiting = (Change, Option<oneshot::Sender<Written>>);
+
+/// What the writer has done so far.
+#[derive(Debug, Default)]
+pub struct Health {
+    groups: AtomicU64,
+    written: AtomicU64,
+    failed: AtomicU64,
+    gaps: AtomicU64,
+}
+
+impl Health {
+    /// Commits; `written` divided by this is the size of a group.
+    pub fn groups(&self) -> u64 {
+        self.groups.load(Ordering::Relaxed)
+    }
+
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Rows that are missing from the journal because nobody waited for them and they could not be written.
+    pub fn gaps(&self) -> u64 {
+        self.gaps.load(Ordering::Relaxed)
+    }
+
+    /// A row was lost. The reference alone says which: addresses stay out of the log.
+    pub(super) fn gap(&self, change: &Change, error: &StoreError) {
+        self.gaps.fetch_add(1, Ordering::Relaxed);
+        let (what, reference) = match change {
+            Change::Message(message) => ("decision", message.reference.as_str()),
+            Change::Outcome(outcome) => ("outcome", outcome.reference.as_str()),
+            Change::Delivery { .. } => ("delivery", ""),
+            Change::Event(_) | Change::Suppress(_) => ("consent", ""),
+            Change::Policy(policy) => ("policy", policy.hash.as_str()),
+        };
+        tracing::error!(what, r#ref = reference, %error, "journal gap: a row was not written");
+    }
+}
+
+pub struct Writer {
+    pub db: Connection,
+    pub place: Place,
+    pub jobs: Receiver<Job>,
+    pub health: Arc<Health>,
+}
+
+impl Writer {
+    /// Until it is told to stop or nobody can give it work any more.
+    pub fn run(mut self) {
+        let mut swept = Instant::now();
+        self.sweep();
+        loop {
+            let first = match self.jobs.recv_timeout(SWEEP_EVERY) {
+                Ok(job) => Some(job),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if self.carry_out(first).is_break() {
+                return;
+            }
+            if swept.elapsed() >= SWEEP_EVERY {
+                swept = Instant::now();
+                self.sweep();
+            }
+        }
+    }
+
+    fn carry_out(&mut self, first: Option<Job>) -> ControlFlow<()> {
+        let mut group = Vec::new();
+        let mut next = first;
+        while let Some(job) = next {
+            let Job::Write { change, answer } = job else {
+                group.extend(self.jobs.try_iter().filter_map(Job::into_write));
+                self.commit(group);
+                return ControlFlow::Break(());
+            };
+            group.push((change, answer));
+            next = if group.len() < LARGEST_GROUP { self.jobs.try_recv().ok() } else { None };
+        }
+        self.commit(group);
+        ControlFlow::Continue(())
+    }
+
+    fn commit(&mut self, group: Vec<Waiting>) {
+        if group.is_empty() {
+            return;
+        }
+        let written = self.write_all(group.iter().map(|(change, _)| change));
+        self.health.groups.fetch_add(1, Ordering::Relaxed);
+        for (place, (change, answer)) in group.into_iter().enumerate() {
+            let result = written.as_ref().map_or_else(|e| Err(e.clone()), |each| each[place].clone());
+            let count = if result.is_ok() { &self.health.written } else { &self.health.failed };
+            count.fetch_add(1, Ordering::Relaxed);
+            match (answer, result) {
+                // Who waited may have given up; what is written stays written.
+                (Some(answer), result) => _ = answer.send(result),
+                (None, Err(error)) => self.health.gap(&change, &error),
+                (None, Ok(_)) => {}
+            }
+        }
+    }
+
+    /// One transaction. A change that fails is undone alone; when the transaction itself fails, all of them did.
+    fn write_all<'a>(&mut self, changes: impl Iterator<Item = &'a Change>) -> Result<Vec<Written>, StoreError> {
+        self.place.check()?;
+        let now = Timestamp::now();
+        let mut group = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut written = Vec::new();
+        for change in changes {
+            let result = write_one(group.savepoint()?, change, now);
+            if group.is_autocommit() {
+                // SQLite has rolled the whole transaction back, as it does when the device is full.
+                return Err(result.err().unwrap_or(StoreError::Full));
+            }
+            written.push(result);
+        }
+        group.commit()?;
+        Ok(written)
+    }
+
+    fn sweep(&mut self) {
+        match deliveries::purge(&self.db, Timestamp::now(), SWEEP_ROWS) {
+            Ok(0) => {}
+            Ok(rows) => tracing::debug!(rows, "delivery ledger swept"),
+            Err(error) => tracing::warn!(%error, "delivery ledger not swept"),
+        }
+    }
+}
+
+fn write_one(step: Savepoint<'_>, change: &Change, now: Timestamp) -> Written {
+    let number = match change {
+        Change::Message(message) => journal::record(&step, message).map(|()| 0),
+        Change::Outcome(outcome) => journal::settle(&step, outcome).map(|()| 0),
+        Change::Event(event) => events::append(&step, event, now).map(|appended| appended.seq),
+        Change::Suppress(objection) => events::suppress(&step, objection).map(|()| 0),
+        Change::Delivery { key, copy } => deliveries::write(&step, key, copy, now).map(|()| 0),
+        Change::Policy(policy) => policies::keep(&step, policy).map(|()| 0),
+    }?;
+    step.commit()?;
+    Ok(number)
+}
