@@ -3,6 +3,7 @@
 pub mod classify;
 pub mod decide;
 mod declared;
+pub mod disposition;
 pub mod facts;
 mod matching;
 mod objection;
