@@ -9,7 +9,13 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::policy::rules::{Class, Pin};
-use crate::policy::word::words;
+use crate::policy::word::{Word, words};
+pub use crate::smtp::data::BareNewline;
+
+impl Word for BareNewline {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("normalise", BareNewline::Normalise), ("reject", BareNewline::Reject)];
+}
 
 words! {
     /// When a service row is durable: with the next group commit, or before the client hears the reply.
@@ -18,10 +24,6 @@ words! {
 words! {
     /// How a leg is encrypted.
     pub enum TlsMode { Off = "off", Starttls = "starttls", Implicit = "implicit" }
-}
-words! {
-    /// What becomes of a line feed without its carriage return.
-    pub enum BareNewline { Normalise = "normalise", Reject = "reject" }
 }
 words! {
     /// What becomes of a header section no standard allows.

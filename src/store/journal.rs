@@ -81,6 +81,7 @@ words! {
         Unknown = "unknown",
         Discarded = "discarded",
         AlreadyDelivered = "already_delivered",
+        Withheld = "withheld",
     }
 }
 
@@ -166,6 +167,31 @@ fn insert_decision(db: &Connection, message: i64, at: Timestamp, verdict: &Recor
         serde_json::to_string(&verdict.flags)?,
         verdict.reply,
     ])?;
+    Ok(())
+}
+
+/// Puts a newer verdict in the place of one that never took effect: an act of the person came before the copy did.
+/// `event_seq` is what the newer verdict could see.
+pub fn revise(db: &Connection, reference: &str, verdict: &RecordedVerdict, event_seq: i64) -> Result<(), StoreError> {
+    let message: i64 = db.query_row("SELECT id FROM message WHERE reference = ?1", [reference], |row| row.get(0))?;
+    db.execute(
+        "UPDATE decision SET decision = ?3, reason = ?4, basis = ?5, secondary = ?6, because = ?7, events = ?8,
+             last_day = ?9, flags = ?10
+         WHERE message = ?1 AND recipient_key = ?2",
+        params![
+            message,
+            verdict.recipient.consent_key(),
+            verdict.decision.as_str(),
+            verdict.reason.as_str(),
+            verdict.basis.map(Basis::as_str),
+            serde_json::to_string(&verdict.secondary)?,
+            verdict.because,
+            serde_json::to_string(&verdict.events)?,
+            verdict.last_day.map(|day| day.to_string()),
+            serde_json::to_string(&verdict.flags)?,
+        ],
+    )?;
+    db.execute("UPDATE message SET event_seq = max(event_seq, ?2) WHERE id = ?1", params![message, event_seq])?;
     Ok(())
 }
 

@@ -88,6 +88,16 @@ impl Store {
         self.write(Change::Message(Box::new(message))).await.map(drop)
     }
 
+    /// Replaces a verdict that never took effect; resolves when that is durable.
+    pub async fn revise_verdict(
+        &self,
+        reference: String,
+        verdict: RecordedVerdict,
+        event_seq: i64,
+    ) -> Result<(), StoreError> {
+        self.write(Change::Revision { reference, verdict: Box::new(verdict), event_seq }).await.map(drop)
+    }
+
     /// For service mail that does not wait for its row: with the next group commit, and before an orderly end.
     pub fn record_message_later(&self, message: MessageRecord) {
         self.write_later(Change::Message(Box::new(message)));

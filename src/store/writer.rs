@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::deliveries::{self, Copy};
 use super::error::StoreError;
 use super::events::{self, Suppress};
-use super::journal::{self, MessageRecord, Outcome};
+use super::journal::{self, MessageRecord, Outcome, RecordedVerdict};
 use super::policies::{self, KeptPolicy};
 use super::schema::Place;
 use crate::consent::event::ConsentEvent;
@@ -29,6 +29,7 @@ const SWEEP_ROWS: usize = 1000;
 #[derive(Debug)]
 pub enum Change {
     Message(Box<MessageRecord>),
+    Revision { reference: String, verdict: Box<RecordedVerdict>, event_seq: i64 },
     Outcome(Box<Outcome>),
     Event(Box<ConsentEvent>),
     Suppress(Suppress),
@@ -91,6 +92,7 @@ impl Health {
         self.gaps.fetch_add(1, Ordering::Relaxed);
         let (what, reference) = match change {
             Change::Message(message) => ("decision", message.reference.as_str()),
+            Change::Revision { reference, .. } => ("decision", reference.as_str()),
             Change::Outcome(outcome) => ("outcome", outcome.reference.as_str()),
             Change::Delivery { .. } => ("delivery", ""),
             Change::Event(_) | Change::Suppress(_) => ("consent", ""),
@@ -193,6 +195,9 @@ impl Writer {
 fn write_one(step: Savepoint<'_>, change: &Change, now: Timestamp) -> Written {
     let number = match change {
         Change::Message(message) => journal::record(&step, message).map(|()| 0),
+        Change::Revision { reference, verdict, event_seq } => {
+            journal::revise(&step, reference, verdict, *event_seq).map(|()| 0)
+        }
         Change::Outcome(outcome) => journal::settle(&step, outcome).map(|()| 0),
         Change::Event(event) => events::append(&step, event, now).map(|appended| appended.seq),
         Change::Suppress(objection) => events::suppress(&step, objection).map(|()| 0),
