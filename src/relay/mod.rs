@@ -1,1 +1,17 @@
 //! The SMTP path: accept, ask upstream, take the message, decide, act, answer.
+
+mod answer;
+mod connection;
+mod copies;
+mod dialogue;
+pub mod drain;
+pub mod gate;
+mod hop;
+pub mod listener;
+mod notify;
+mod personal;
+mod record;
+pub mod spool;
+pub mod tls;
+mod transaction;
+pub mod upstream;

@@ -1,0 +1,387 @@
+//! The driver of one client connection: bytes to [`Session`], each [`Step`] carried out.
+//!
+//! Partial input lives in the connection, never in a future that a time limit
+//! may drop (R100).
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use ulid::Ulid;
+
+use super::drain::Drain;
+use super::gate::{Door, Worker};
+use super::hop::Hop;
+use super::tls::{Stream, has_waiting_bytes};
+use crate::config::settings::{EarlyTalk, TlsMode};
+use crate::message::trace::Protocol;
+use crate::policy::facts::Origin;
+use crate::policy::rules::{Class, Policy};
+use crate::smtp::capabilities::{self, Offer};
+use crate::smtp::command::{Command, LineReader};
+use crate::smtp::data::BareNewline;
+use crate::smtp::reply::Reply;
+use crate::smtp::session::{Session, SessionRules, Step};
+
+/// What is thrown away of the input after a violation, so that a TCP reset does not eat our reply (R34).
+const LINGER_BYTES: usize = 64 * 1024;
+const LINGER_TIME: Duration = Duration::from_secs(5);
+
+/// Why the dialogue is over. The reply, if one is due, has been queued.
+pub enum End {
+    /// Nothing more to say.
+    Quit,
+    /// The client broke the protocol: nothing more of it is run (R34).
+    Violation,
+    /// The connection is gone or the client has stopped.
+    Lost,
+    /// The handshake comes next.
+    StartTls,
+}
+
+impl From<io::Error> for End {
+    fn from(_: io::Error) -> End {
+        End::Lost
+    }
+}
+
+pub struct Connection<'w> {
+    pub(super) worker: &'w Worker,
+    pub(super) door: &'w Arc<Door>,
+    pub(super) stream: Stream,
+    pub(super) client: IpAddr,
+    pub(super) input: Vec<u8>,
+    output: Vec<u8>,
+    pub(super) session: Session,
+    pub(super) hop: Hop,
+    lines: LineReader,
+    pub(super) drain: Drain,
+    pub(super) id: String,
+    /// The policy of the transaction in progress: the one it began with.
+    pub(super) policy: Arc<Policy>,
+    /// Delivery rows to forget once the client goes on: it has our 250 (R73).
+    pub(super) unconfirmed: Option<[u8; 32]>,
+}
+
+/// Serves one client until it leaves.
+pub async fn serve(worker: &Worker, door: &Arc<Door>, tcp: TcpStream, peer: SocketAddr, drain: Drain) {
+    if tcp.set_nodelay(true).is_err() {
+        return;
+    }
+    let client = peer.ip().to_canonical();
+    let mut connection = Connection::new(worker, door, Stream::Plain(tcp), client, drain);
+    if door.settings.tls == TlsMode::Implicit {
+        match connection.handshake().await {
+            Some(secured) => connection = secured,
+            None => return,
+        }
+    }
+    connection.greet();
+    loop {
+        match connection.converse().await {
+            End::StartTls => match connection.handshake().await {
+                Some(secured) => connection = secured,
+                None => return,
+            },
+            end => return connection.close(end).await,
+        }
+    }
+}
+
+impl<'w> Connection<'w> {
+    fn new(worker: &'w Worker, door: &'w Arc<Door>, stream: Stream, client: IpAddr, drain: Drain) -> Connection<'w> {
+        let settings = &door.settings;
+        Connection {
+            worker,
+            door,
+            stream,
+            client,
+            input: Vec::new(),
+            output: Vec::new(),
+            session: Session::new(SessionRules {
+                max_recipients: settings.max_recipients,
+                max_message_size: settings.max_message_size,
+                max_errors: settings.max_errors,
+                max_idle_commands: settings.max_idle_commands,
+                require_tls: settings.require_tls,
+                auth_without_tls: settings.auth_without_tls,
+            }),
+            hop: Hop::new(door.upstream.clone()),
+            lines: LineReader::new(settings.bare_newline == BareNewline::Normalise),
+            drain,
+            id: Ulid::new().to_string(),
+            policy: worker.gate.policy(),
+            unconfirmed: None,
+        }
+    }
+
+    /// Ends the clear-text connection and starts the encrypted one afresh: no byte
+    /// and no state of the old one survives (R81).
+    async fn handshake(self) -> Option<Connection<'w>> {
+        let (Stream::Plain(tcp), Some(acceptor)) = (self.stream, &self.door.acceptor) else {
+            return None;
+        };
+        let deadline = Instant::now() + self.door.settings.tls_timeout;
+        let tls = match timeout_at(deadline, acceptor.accept(tcp)).await {
+            Ok(Ok(tls)) => tls,
+            Ok(Err(error)) => {
+                tracing::info!(session = self.id, note = "tls_fail", "TLS handshake failed: {error}");
+                return None;
+            }
+            Err(_) => return None,
+        };
+        let stream = Stream::Server(Box::new(tls));
+        let mut secured = Connection::new(self.worker, self.door, stream, self.client, self.drain);
+        secured.id = self.id;
+        secured.session.encrypted();
+        Some(secured)
+    }
+
+    fn greet(&mut self) {
+        let early = !self.stream.is_encrypted() && has_waiting_bytes(self.stream.tcp());
+        if early && self.door.settings.early_talk == EarlyTalk::Reject {
+            self.say(&Reply::talks_out_of_turn());
+            self.input.clear();
+        } else {
+            self.say(&Reply::greeting(&self.worker.gate.settings.hostname));
+        }
+    }
+
+    /// Runs the dialogue until it ends.
+    async fn converse(&mut self) -> End {
+        if self.output.starts_with(b"554") {
+            return End::Violation; // it spoke before it was greeted (R3)
+        }
+        loop {
+            let line = match self.next_line().await {
+                Ok(Ok(line)) => line,
+                Ok(Err(error)) => {
+                    self.say(&error.reply());
+                    if error.closes() {
+                        return End::Violation;
+                    }
+                    continue;
+                }
+                Err(end) => return end,
+            };
+            self.confirm();
+            let step = self.session.command(Command::parse(&line));
+            if let Err(end) = self.carry_out(step).await {
+                return end;
+            }
+        }
+    }
+
+    /// The client goes on: it has our 250, so a second identical message is meant as one (R73).
+    fn confirm(&mut self) {
+        if let Some(key) = self.unconfirmed.take() {
+            self.worker.gate.store.delivery_release(key);
+        }
+    }
+
+    async fn next_line(&mut self) -> Result<Result<Vec<u8>, crate::smtp::command::LineError>, End> {
+        let deadline = Instant::now() + self.door.settings.command_timeout;
+        loop {
+            match self.lines.next_command(&mut self.input, self.door.settings.max_command_line) {
+                Ok(Some(line)) => return Ok(Ok(line)),
+                Err(error) => return Ok(Err(error)),
+                Ok(None) => {}
+            }
+            self.flush().await?;
+            let mut drain = self.drain.clone();
+            tokio::select! {
+                biased;
+                () = drain.draining() => {
+                    self.say(&Reply::shutting_down());
+                    return Err(End::Quit);
+                }
+                filled = fill(&mut self.stream, &mut self.input, deadline) => match filled {
+                    Ok(()) => {}
+                    Err(End::Violation) => {
+                        self.say(&Reply::client_timed_out());
+                        return Err(End::Quit);
+                    }
+                    Err(end) => return Err(end),
+                },
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, step: Step) -> Result<(), End> {
+        match step {
+            Step::Reply(reply) => self.say(&reply),
+            Step::Close(reply) => {
+                self.say(&reply);
+                let is_error = reply.is_permanent() || reply.is_transient();
+                return Err(if is_error { End::Violation } else { End::Quit });
+            }
+            Step::Reset(reply) => {
+                self.hop.reset().await;
+                self.say(&reply);
+            }
+            Step::Greet { extended } => self.hello(extended).await,
+            Step::AskSender { from, parameters } => self.ask_sender(from, parameters).await,
+            Step::AskRecipient(recipient) => self.ask_recipient(recipient).await,
+            Step::ReadMessage => return self.take_message().await,
+            Step::StartTls => return Err(self.start_tls().await),
+            Step::Authenticate { mechanism, initial_response } => {
+                return self.authenticate(&mechanism, initial_response).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn hello(&mut self, extended: bool) {
+        self.hop.reset().await;
+        let hostname = &self.worker.gate.settings.hostname;
+        if !extended {
+            self.session.offered(capabilities::Capabilities::default());
+            let reply = Reply::hello(hostname);
+            return self.say(&reply);
+        }
+        let upstream = self.hop.learn().await;
+        let may_authenticate = self.session.may_authenticate()
+            && self.door.upstream.passes_auth()
+            && self.door.upstream.may_carry_credentials();
+        let offer = Offer {
+            hostname,
+            upstream: upstream.as_ref(),
+            max_message_size: self.door.settings.max_message_size,
+            tls_available: self.door.acceptor.is_some() && !self.session.is_encrypted(),
+            auth: may_authenticate,
+        };
+        let reply = capabilities::ehlo_reply(&offer);
+        self.session.offered(capabilities::offered(&offer));
+        self.say(&reply);
+    }
+
+    /// 220 and then the handshake; a byte already waiting was meant to be run
+    /// after it, and is what an injection looks like (R81).
+    async fn start_tls(&mut self) -> End {
+        if !self.input.is_empty() {
+            tracing::warn!(session = self.id, note = "starttls_injection", "clear text behind STARTTLS");
+            self.say(&Reply::talks_out_of_turn());
+            return End::Violation;
+        }
+        self.say(&Reply::ready_for_tls());
+        match self.flush().await {
+            Ok(()) => End::StartTls,
+            Err(end) => end,
+        }
+    }
+
+    /// Queues a reply. It is written when no complete command is left to answer.
+    pub(super) fn say(&mut self, reply: &Reply) {
+        self.output.extend_from_slice(&reply.to_bytes(self.session.speaks_utf8()));
+    }
+
+    /// Upstream's reply as it came; where upstream knows no enhanced codes, ours is put in front.
+    pub(super) fn pass_on(&mut self, reply: Reply) {
+        let knows = self.door.upstream.capabilities().is_some_and(|known| known.enhanced_status_codes);
+        self.say(&if knows { reply } else { reply.with_enhanced() });
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<(), End> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + self.door.settings.reply_timeout;
+        let written = async {
+            self.stream.write_all(&self.output).await?;
+            self.stream.flush().await
+        };
+        timeout_at(deadline, written).await.map_err(|_| End::Lost)??;
+        self.output.clear();
+        Ok(())
+    }
+
+    /// Reads more input, until the deadline.
+    pub(super) async fn fill(&mut self, deadline: Instant) -> Result<(), End> {
+        fill(&mut self.stream, &mut self.input, deadline).await
+    }
+
+    /// One line of an AUTH exchange.
+    pub(super) async fn next_response(&mut self, limit: usize) -> Result<Result<Vec<u8>, Reply>, End> {
+        let deadline = Instant::now() + self.door.settings.command_timeout;
+        self.flush().await?;
+        loop {
+            match self.lines.next_line(&mut self.input, limit) {
+                Ok(Some(line)) => return Ok(Ok(line)),
+                Err(error) if error.closes() => {
+                    self.say(&error.reply());
+                    return Err(End::Violation);
+                }
+                Err(_) => return Ok(Err(Reply::auth_line_too_long())),
+                Ok(None) => self.fill(deadline).await?,
+            }
+        }
+    }
+
+    /// Where messages of this session come from, and what the settings say about
+    /// that place: a credential lies below its listener's ceiling.
+    pub(super) fn origin(&self) -> Origin {
+        let listener = &self.door.settings;
+        let user = self.session.user().filter(|user| !user.is_empty());
+        let credential = user.and_then(|user| self.worker.gate.settings.credentials.get(user));
+        let mut may_send: Vec<Class> = listener.may_send.clone();
+        if let Some(below) = credential.and_then(|credential| credential.may_send.as_ref()) {
+            may_send.retain(|class| below.contains(class));
+        }
+        Origin {
+            listener: listener.name.clone(),
+            credential: user.map(String::from),
+            client: self.client,
+            may_send,
+            trust_headers: credential.and_then(|one| one.trust_headers).unwrap_or(listener.trust_headers),
+            pin: listener.pin.clone(),
+        }
+    }
+
+    pub(super) fn protocol(&self, utf8: bool) -> Protocol {
+        Protocol {
+            extended: self.session.is_extended(),
+            tls: self.session.is_encrypted(),
+            authenticated: self.session.user().is_some(),
+            utf8,
+        }
+    }
+
+    /// Ends the connection so that the client can read our last reply.
+    async fn close(mut self, end: End) {
+        let client_left = matches!(end, End::Lost);
+        if !client_left && self.flush().await.is_ok() {
+            let _ = tokio::time::timeout(LINGER_TIME, self.stream.shutdown()).await;
+        }
+        if matches!(end, End::Violation) {
+            self.linger().await;
+        }
+        self.hop.quit().await;
+    }
+
+    /// Reads and throws away what the client still sends (R34).
+    async fn linger(&mut self) {
+        let deadline = Instant::now() + LINGER_TIME;
+        let mut thrown_away = 0;
+        while thrown_away < LINGER_BYTES {
+            self.input.clear();
+            if self.fill(deadline).await.is_err() {
+                return;
+            }
+            thrown_away += self.input.len();
+        }
+    }
+}
+
+/// Reads what is there. [`End::Violation`] stands for a deadline that passed.
+async fn fill(stream: &mut Stream, input: &mut Vec<u8>, deadline: Instant) -> Result<(), End> {
+    input.reserve(4096);
+    match timeout_at(deadline, stream.read_buf(input)).await {
+        Ok(Ok(1..)) => Ok(()),
+        Ok(_) => Err(End::Lost),
+        Err(_) => Err(End::Violation),
+    }
+}

@@ -1,0 +1,360 @@
+//! A copy for each permitted recipient, and the ledger that makes a retry harmless (R68–R76).
+
+use std::time::Instant;
+
+use ring::digest::{Context, SHA256};
+
+use super::answer::{CopyOutcome, ReportChannel, final_reply};
+use super::gate::Worker;
+use super::hop::{Handing, Hop};
+use super::notify::{self, Undelivered};
+use super::personal::{self, ListPlan};
+use super::record;
+use super::tls::Stream;
+use super::transaction::{Answer, Mail, Transaction, warn_if_unknown};
+use super::upstream::{Content, Handover};
+use crate::config::settings::Ledger;
+use crate::message::edit::HeaderEdits;
+use crate::message::head::MessageHead;
+use crate::policy::decide::{Consultation, decide};
+use crate::policy::disposition::is_personal;
+use crate::policy::rules::NotifySender;
+use crate::policy::verdict::{Decision, Verdict};
+use crate::smtp::address::EmailAddress;
+use crate::smtp::reply::Reply;
+use crate::store::{OutcomeResult, RecordedVerdict};
+
+/// The ledger's name for a message that goes to everybody in one transaction.
+pub const EVERYBODY: [u8; 16] = [0; 16];
+/// The ledger's name for the notice to the sender.
+const NOTICE: [u8; 16] = [1; 16];
+
+/// Delivers a copy to each permitted recipient, reports the others, answers.
+pub async fn deliver(
+    mut transaction: Transaction<'_>,
+    hop: &mut Hop,
+    permitted: Vec<usize>,
+    withheld: Vec<usize>,
+) -> Answer {
+    let plan = ListPlan::of(&transaction);
+    let too_many = permitted.len() > transaction.door.settings.max_copies;
+    if plan == ListPlan::Refuse || too_many {
+        hop.reset().await;
+        let reply = if too_many {
+            Reply::too_many_copies(transaction.door.settings.max_copies)
+        } else {
+            Reply::signature_in_the_way(&transaction.mail.reference)
+        };
+        for n in &permitted {
+            record::outcome(&transaction, &transaction.verdicts[*n].recipient, OutcomeResult::Refused, Some(&reply));
+        }
+        return reply.into();
+    }
+    let reported = reportable(&transaction, &withheld);
+    let transactions = permitted.len() + usize::from(!reported.is_empty());
+    let ledgered = transactions > 1 || transaction.door.settings.ledger == Ledger::All;
+    let key = match ledgered.then(|| ledger_key(&mut transaction.mail, &transaction.head)).transpose() {
+        Ok(key) => key,
+        Err(_) => return Reply::gate_fault(&transaction.mail.reference).into(),
+    };
+    for n in &withheld {
+        record::outcome(&transaction, &transaction.verdicts[*n].recipient, OutcomeResult::Withheld, None);
+    }
+    let give_up = transaction.mail.taken + transaction.door.settings.fanout_budget;
+    let mut fanout = Fanout { key, plan, give_up, is_alone: permitted.len() == 1, outcomes: Vec::new() };
+    for n in permitted {
+        fanout.deliver_one(&mut transaction, hop, n).await;
+    }
+    fanout.close(transaction, hop, reported, withheld.len()).await
+}
+
+/// Withheld recipients the sender is told about: not those who asked for silence (RFC 3461 section 4.1).
+fn reportable(transaction: &Transaction<'_>, withheld: &[usize]) -> Vec<Undelivered> {
+    if !has_report_channel(transaction) {
+        return Vec::new();
+    }
+    let verdicts = withheld.iter().map(|n| (*n, &transaction.verdicts[*n]));
+    verdicts
+        .filter(|(n, _)| !transaction.mail.envelope.recipients[*n].parameters.never_notify())
+        .map(|(n, verdict)| Undelivered::withheld(n, verdict))
+        .collect()
+}
+
+/// A null reverse-path never gets a notice (R26).
+fn has_report_channel(transaction: &Transaction<'_>) -> bool {
+    transaction.mail.policy.notify_sender == NotifySender::Dsn && !transaction.mail.envelope.from.is_null()
+}
+
+struct Fanout {
+    key: Option<[u8; 32]>,
+    plan: ListPlan,
+    give_up: Instant,
+    /// One copy and no other: the transaction the client opened upstream may serve.
+    is_alone: bool,
+    outcomes: Vec<(usize, CopyOutcome)>,
+}
+
+impl Fanout {
+    async fn deliver_one(&mut self, transaction: &mut Transaction<'_>, hop: &mut Hop, n: usize) {
+        let recipient = transaction.verdicts[n].recipient.clone();
+        let (result, outcome) = match self.try_one(transaction, hop, n).await {
+            Ok(done) => done,
+            Err(reply) => (OutcomeResult::Deferred, CopyOutcome::of(reply)),
+        };
+        let reply = match &outcome {
+            CopyOutcome::Accepted(reply) | CopyOutcome::Deferred(reply) | CopyOutcome::Refused(reply) => Some(reply),
+            CopyOutcome::Withheld => None,
+        };
+        record::outcome(transaction, &recipient, result, reply);
+        self.outcomes.push((n, outcome));
+    }
+
+    async fn try_one(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        hop: &mut Hop,
+        n: usize,
+    ) -> Result<(OutcomeResult, CopyOutcome), Reply> {
+        let name = recipient_digest(&transaction.verdicts[n].recipient);
+        if let Some(key) = &self.key
+            && let Some(reply) = earlier_reply(transaction.worker, key, &name).await
+        {
+            return Ok((OutcomeResult::AlreadyDelivered, CopyOutcome::Accepted(reply)));
+        }
+        if Instant::now() > self.give_up {
+            return Err(Reply::gate_fault(&transaction.mail.reference)); // R69a: the retry goes on from here
+        }
+        if !self.is_alone && !still_permitted(transaction, n).await? {
+            return Ok((OutcomeResult::Withheld, CopyOutcome::Withheld));
+        }
+        let handover = self.hand_over(transaction, hop, n).await;
+        let (result, reply) = settle(transaction.worker, handover, self.key, name).await;
+        Ok((result, CopyOutcome::of(reply)))
+    }
+
+    async fn hand_over(&self, transaction: &mut Transaction<'_>, hop: &mut Hop, n: usize) -> Handover {
+        let verdict = &transaction.verdicts[n];
+        let mut edits = HeaderEdits::default();
+        if is_personal(verdict, transaction.classification.class) {
+            personal::add_fields(transaction, n, &self.plan, &mut edits);
+        }
+        let head = transaction.edited_head(&mut edits);
+        let Some(permit) = verdict.permit() else {
+            return Handover::Withdrawn(Reply::gate_fault(&transaction.mail.reference));
+        };
+        let envelope = &transaction.mail.envelope;
+        let handing = Handing {
+            from: &envelope.from,
+            parameters: &envelope.parameters,
+            recipients: vec![(permit, &envelope.recipients[n].parameters)],
+        };
+        let content =
+            Content { head: &head, spool: &mut transaction.mail.spool, body_start: transaction.head.body_start() };
+        let name = recipient_digest(&verdict.recipient);
+        let commit = commit_point(transaction.worker, transaction.client, &transaction.mail.reference, self.key, name);
+        let handover = hop.hand_over(&handing, content, &commit).await;
+        warn_if_unknown(&transaction.mail.reference, &handover);
+        handover
+    }
+
+    /// Reports what could not be delivered, then composes the final reply.
+    async fn close(
+        self,
+        mut transaction: Transaction<'_>,
+        hop: &mut Hop,
+        mut reported: Vec<Undelivered>,
+        withheld: usize,
+    ) -> Answer {
+        let channel = if has_report_channel(&transaction) { ReportChannel::Open } else { ReportChannel::None };
+        let outcomes: Vec<CopyOutcome> = self.outcomes.iter().map(|(_, outcome)| outcome.clone()).collect();
+        let mut reply = final_reply(&outcomes, withheld, channel, &transaction.mail.reference);
+        if reply.is_positive() {
+            if channel == ReportChannel::Open {
+                reported.extend(self.outcomes.iter().filter_map(|(n, outcome)| refused(&transaction, *n, outcome)));
+            }
+            if !reported.is_empty()
+                && let Err(deferred) = self.report(&mut transaction, hop, &reported).await
+            {
+                reply = deferred;
+            }
+        } else {
+            hop.reset().await;
+        }
+        Answer { reply, ledger_key: self.key }
+    }
+
+    /// Hands the notice to upstream before the client hears 250 (R63).
+    async fn report(
+        &self,
+        transaction: &mut Transaction<'_>,
+        hop: &mut Hop,
+        reported: &[Undelivered],
+    ) -> Result<(), Reply> {
+        if let Some(key) = &self.key
+            && earlier_reply(transaction.worker, key, &NOTICE).await.is_some()
+        {
+            return Ok(());
+        }
+        let commit =
+            commit_point(transaction.worker, transaction.client, &transaction.mail.reference, self.key, NOTICE);
+        let handover = notify::hand_over(transaction, hop, reported, &commit).await;
+        warn_if_unknown(&transaction.mail.reference, &handover);
+        let (result, reply) = settle(transaction.worker, handover, self.key, NOTICE).await;
+        if result == OutcomeResult::Delivered {
+            return Ok(());
+        }
+        tracing::warn!(
+            r#ref = transaction.mail.reference,
+            upstream_code = reply.code(),
+            "the notice of withheld recipients could not be handed over"
+        );
+        Err(Reply::cannot_report(&transaction.mail.reference))
+    }
+}
+
+fn refused(transaction: &Transaction<'_>, n: usize, outcome: &CopyOutcome) -> Option<Undelivered> {
+    match outcome {
+        CopyOutcome::Refused(reply) => Some(Undelivered::refused(n, reply)),
+        CopyOutcome::Withheld => Some(Undelivered::withheld(n, &transaction.verdicts[n])),
+        _ => None,
+    }
+    .filter(|_| !transaction.mail.envelope.recipients[n].parameters.never_notify())
+}
+
+/// Each copy's recipient is read once more right before its own DATA (R59). The
+/// new verdict replaces the old one, in the journal too.
+async fn still_permitted(transaction: &mut Transaction<'_>, n: usize) -> Result<bool, Reply> {
+    let fault = || Reply::gate_fault(&transaction.mail.reference);
+    let Some(controller) = transaction.classification.controller.as_deref() else {
+        return Ok(true); // service mail: nobody's consent is asked
+    };
+    if !transaction.classification.asks_about_the_recipient() {
+        return Ok(true);
+    }
+    let recipient = [transaction.verdicts[n].recipient.clone()];
+    let (known, seq) = transaction.worker.consult(controller, &recipient).await.map_err(|_| fault())?;
+    let policy = &transaction.mail.policy;
+    let consultation = Consultation::Known(&known[0]);
+    let now = jiff::Timestamp::now();
+    let verdict = decide(policy, &transaction.classification, &recipient[0], consultation, now);
+    if verdict.decision == Decision::Allow {
+        return Ok(true);
+    }
+    replace_verdict(transaction, n, verdict, seq).await?;
+    Ok(false)
+}
+
+async fn replace_verdict(
+    transaction: &mut Transaction<'_>,
+    n: usize,
+    verdict: Verdict,
+    event_seq: i64,
+) -> Result<(), Reply> {
+    let revised = RecordedVerdict::new(&verdict, None);
+    transaction.verdicts[n] = verdict;
+    let store = &transaction.worker.gate.store;
+    let recorded = store.revise_verdict(transaction.mail.reference.clone(), revised, event_seq).await;
+    recorded.map_err(|_| Reply::gate_fault(&transaction.mail.reference))
+}
+
+/// The last moment before the final dot: the client must still be there (R77),
+/// and the intent must be durable (R70, R76).
+pub fn commit_point<'a>(
+    worker: &'a Worker,
+    client: &'a Stream,
+    reference: &'a str,
+    key: Option<[u8; 32]>,
+    name: [u8; 16],
+) -> impl AsyncFn() -> Result<(), Reply> + 'a {
+    async move || {
+        if client.is_reset() {
+            tracing::info!(note = "client_gone", "the client is gone; nothing was handed over");
+            return Err(Reply::session_failed());
+        }
+        match key {
+            Some(key) => worker.gate.store.delivery_intent(key, name).await.map_err(|error| {
+                tracing::error!("the delivery ledger cannot be written: {error}");
+                Reply::cannot_record(reference)
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Writes what became of a copy into the ledger and says it in words.
+pub async fn settle(
+    worker: &Worker,
+    handover: Handover,
+    key: Option<[u8; 32]>,
+    name: [u8; 16],
+) -> (OutcomeResult, Reply) {
+    let store = &worker.gate.store;
+    let (result, reply) = match handover {
+        Handover::Answered(reply) if reply.is_positive() => (OutcomeResult::Delivered, reply),
+        Handover::Answered(reply) if reply.is_permanent() => (OutcomeResult::Refused, reply),
+        Handover::Answered(reply) | Handover::Withdrawn(reply) => (OutcomeResult::Deferred, reply),
+        Handover::NotStarted(error) | Handover::NotSent(error) => (OutcomeResult::Deferred, error.reply()),
+        // The intent stays: a retry sends again, at least once (R74).
+        Handover::Unknown(error) => return (OutcomeResult::Unknown, error.reply()),
+    };
+    if let Some(key) = key {
+        let written = match result {
+            OutcomeResult::Delivered => {
+                store.delivery_done(key, name, &format!("{} {}", reply.code(), reply.text())).await
+            }
+            _ => store.delivery_forget(key, name).await,
+        };
+        if let Err(error) = written {
+            tracing::error!("the delivery ledger cannot be written: {error}");
+        }
+    }
+    (result, reply)
+}
+
+/// Upstream's reply to a copy that an earlier attempt delivered.
+pub async fn earlier_reply(worker: &Worker, key: &[u8; 32], name: &[u8; 16]) -> Option<Reply> {
+    let deliveries = worker.read(|reader| reader.deliveries(key)).await.ok()?;
+    let done = deliveries.into_iter().find(|delivery| delivery.done && delivery.recipient == *name)?;
+    let text = done.reply.as_deref().and_then(|reply| reply.split_once(' ')).map_or("2.0.0 Ok", |(_, text)| text);
+    Some(Reply::new(250, text))
+}
+
+/// What makes two attempts the same message: who sends it, the reverse-path, and
+/// the content without its trace; or the identity a trusted mailer gave it (R72).
+/// Fails when the content cannot be read back.
+pub fn ledger_key(mail: &mut Mail, head: &MessageHead) -> std::io::Result<[u8; 32]> {
+    let mut digest = Context::new(&SHA256);
+    let client = mail.origin.credential.clone().unwrap_or_else(|| mail.origin.client.to_string());
+    for part in [client.as_str(), mail.envelope.from.as_str()] {
+        digest.update(part.as_bytes());
+        digest.update(&[0]);
+    }
+    let wire = mail.spool.memory();
+    let named = head.fields(wire).find(|field| mail.origin.trust_headers && field.is("X-Consentry-Id"));
+    if let Some(field) = named {
+        digest.update(field.unfolded().as_bytes());
+    } else {
+        for field in head.fields(wire).filter(|field| !field.is("Received")) {
+            digest.update(&wire[field.span()]);
+        }
+        let mut pieces = mail.spool.read_from(head.body_start())?;
+        loop {
+            let piece = pieces.next_piece()?;
+            if piece.is_empty() {
+                break;
+            }
+            digest.update(piece);
+        }
+    }
+    let mut key = [0; 32];
+    key.copy_from_slice(digest.finish().as_ref());
+    Ok(key)
+}
+
+/// A recipient in the ledger: no address in clear.
+fn recipient_digest(recipient: &EmailAddress) -> [u8; 16] {
+    let digest = ring::digest::digest(&SHA256, recipient.consent_key().as_bytes());
+    let mut name = [0; 16];
+    name.copy_from_slice(&digest.as_ref()[..16]);
+    name
+}

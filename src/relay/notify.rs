@@ -1,0 +1,127 @@
+//! The notice to the envelope sender about recipients who got no copy (R63).
+
+use ulid::Ulid;
+
+use super::hop::{Handing, Hop};
+use super::spool::Spool;
+use super::transaction::Transaction;
+use super::upstream::{Content, Handover};
+use crate::message::head::{HeadLimits, MessageHead};
+use crate::message::notice::{Notice, WithheldRecipient};
+use crate::policy::classify::classify;
+use crate::policy::decide::{Consultation, decide};
+use crate::policy::facts::{MessageFacts, Origin};
+use crate::policy::rules::Class;
+use crate::policy::verdict::Verdict;
+use crate::smtp::address::{EmailAddress, ReversePath};
+use crate::smtp::command::{Body, MailParameters, RcptParameters};
+use crate::smtp::reply::Reply;
+
+/// A recipient of the message who got no copy, by its position in the envelope.
+pub struct Undelivered {
+    position: usize,
+    status: String,
+    code: String,
+    sentence: String,
+}
+
+impl Undelivered {
+    pub fn withheld(position: usize, verdict: &Verdict) -> Undelivered {
+        Undelivered {
+            position,
+            status: "5.7.1".into(),
+            code: verdict.reason.to_string(),
+            sentence: verdict.because.clone(),
+        }
+    }
+
+    /// Refused by upstream for good.
+    pub fn refused(position: usize, reply: &Reply) -> Undelivered {
+        Undelivered {
+            position,
+            status: reply.enhanced().unwrap_or("5.0.0").into(),
+            code: "REFUSED_BY_UPSTREAM".into(),
+            sentence: format!("{} {}", reply.code(), reply.text()),
+        }
+    }
+}
+
+/// Hands the notice to upstream. It is mail like any other: classified as system
+/// mail, and permitted as such by the same decision.
+pub async fn hand_over(
+    transaction: &Transaction<'_>,
+    hop: &mut Hop,
+    undelivered: &[Undelivered],
+    commit: &impl AsyncFn() -> Result<(), Reply>,
+) -> Handover {
+    let fault = || Handover::Withdrawn(Reply::gate_fault(&transaction.mail.reference));
+    let Some(sender) = transaction.mail.envelope.from.mailbox() else {
+        return fault();
+    };
+    let wire = compose(transaction, sender, undelivered);
+    let Some(verdict) = permit(transaction, &wire) else {
+        return fault();
+    };
+    let Some(permit) = verdict.permit().filter(|permit| permit.recipient() == sender) else {
+        return fault();
+    };
+    let mut spool = Spool::new(&transaction.worker.gate.spool, u64::MAX);
+    spool.append(&wire);
+    if spool.fault().is_some() {
+        return fault();
+    }
+    let parameters = RcptParameters::default();
+    let needs_utf8 = !sender.is_ascii();
+    let handing = Handing {
+        from: &ReversePath::Null,
+        parameters: &MailParameters {
+            smtputf8: needs_utf8,
+            body: needs_utf8.then_some(Body::EightBitMime),
+            ..MailParameters::default()
+        },
+        recipients: vec![(permit, &parameters)],
+    };
+    hop.hand_over(&handing, Content { head: &[], spool: &mut spool, body_start: 0 }, commit).await
+}
+
+fn compose(transaction: &Transaction<'_>, to: &EmailAddress, undelivered: &[Undelivered]) -> Vec<u8> {
+    let envelope = &transaction.mail.envelope;
+    let withheld: Vec<WithheldRecipient<'_>> = undelivered
+        .iter()
+        .map(|one| {
+            let recipient = &envelope.recipients[one.position];
+            WithheldRecipient {
+                address: &recipient.address,
+                orcpt: recipient.parameters.orcpt.as_deref(),
+                status: &one.status,
+                reason: &one.code,
+                sentence: &one.sentence,
+            }
+        })
+        .collect();
+    let hostname = &transaction.worker.gate.settings.hostname;
+    let reference = &transaction.mail.reference;
+    Notice {
+        hostname,
+        to,
+        reference,
+        arrived: &transaction.at.to_zoned(jiff::tz::TimeZone::system()),
+        envid: envelope.parameters.envid.as_deref(),
+        original_headers: &transaction.mail.spool.memory()[..transaction.head.body_start()],
+        message_id: &format!("{}.withheld@{hostname}", Ulid::new()),
+        boundary: &Ulid::new().to_string(),
+        withheld: &withheld,
+    }
+    .to_wire()
+}
+
+fn permit(transaction: &Transaction<'_>, wire: &[u8]) -> Option<Verdict> {
+    let policy = &transaction.mail.policy;
+    let sender = transaction.mail.envelope.from.mailbox()?;
+    let head = MessageHead::locate(wire, &HeadLimits::default()).ok()?;
+    let origin =
+        Origin { may_send: vec![Class::Service], pin: None, trust_headers: false, ..transaction.mail.origin.clone() };
+    let facts = MessageFacts::gather(policy, origin, ReversePath::Null, 1, &head, wire);
+    let classification = classify(policy, &facts);
+    Some(decide(policy, &classification, sender, Consultation::Unavailable, transaction.at))
+}

@@ -1,0 +1,96 @@
+//! What a promotional copy carries for its recipient alone: the way out (R54–R56).
+
+use jiff::Timestamp;
+use ring::rand::{SecureRandom, SystemRandom};
+
+use super::transaction::Transaction;
+use crate::consent::token::UnsubscribeToken;
+use crate::message::edit::HeaderEdits;
+use crate::message::list::{self, ListFields};
+use crate::policy::rules::{ExistingListHeaders, OnSigned};
+use crate::smtp::address::Width;
+
+/// What is done about list fields on the copies of one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListPlan {
+    /// Ours go in; the mailer's, if any, go out.
+    Replace,
+    /// The mailer's own stay as they are.
+    Keep,
+    /// A signature covers them: nothing is touched.
+    Leave,
+    /// A signature covers them, and the policy would rather not send.
+    Refuse,
+    /// Nobody is there to answer a link.
+    NoLink,
+}
+
+impl ListPlan {
+    pub fn of(transaction: &Transaction<'_>) -> ListPlan {
+        let policy = &transaction.mail.policy;
+        let has_own = !list::existing_list_fields(&transaction.head, transaction.mail.spool.memory()).is_empty();
+        if transaction.worker.gate.settings.public_web.is_none() {
+            return ListPlan::NoLink;
+        }
+        if transaction.list_fields_are_signed() {
+            return match policy.on_signed {
+                OnSigned::Leave => ListPlan::Leave,
+                OnSigned::Reject => ListPlan::Refuse,
+            };
+        }
+        match policy.existing_list_headers {
+            ExistingListHeaders::Keep if has_own => ListPlan::Keep,
+            _ => ListPlan::Replace,
+        }
+    }
+
+    /// The journal's word for it.
+    pub fn note(self, has_own: bool) -> Option<&'static str> {
+        match self {
+            ListPlan::Replace if has_own => Some("unsub_replaced"),
+            ListPlan::Keep => Some("unsub_kept"),
+            ListPlan::NoLink => Some("unsub_no_link"),
+            _ => None,
+        }
+    }
+}
+
+/// Adds this recipient's fields to the edits of its copy.
+pub fn add_fields(transaction: &Transaction<'_>, n: usize, plan: &ListPlan, edits: &mut HeaderEdits) {
+    if *plan != ListPlan::Replace {
+        return;
+    }
+    let Some(link) = one_click_link(transaction, n) else {
+        return;
+    };
+    let policy = &transaction.mail.policy;
+    let wire = transaction.mail.spool.memory();
+    let controller = transaction.classification.controller.as_ref().and_then(|id| policy.controllers.get(id));
+    let topic = transaction.classification.topics.first().and_then(|path| policy.topic(path));
+    let list_id = topic.map(|topic| policy.list_id_of(topic));
+    edits.insert.extend(list::list_fields(&ListFields {
+        one_click: &link,
+        mailto: controller.and_then(|controller| controller.unsubscribe_mailto.as_deref()),
+        list_id: list_id.as_deref().filter(|_| !list::has_list_id(&transaction.head, wire)),
+        list_label: topic.map_or("", |topic| policy.label_of(topic)),
+    }));
+    edits.remove.extend(list::existing_list_fields(&transaction.head, wire));
+}
+
+/// The address of this recipient's page, sealed: it names nobody in clear.
+fn one_click_link(transaction: &Transaction<'_>, n: usize) -> Option<String> {
+    let gate = &transaction.worker.gate;
+    let controller = transaction.classification.controller.clone()?;
+    let base = &gate.settings.public_web.as_ref()?.base_url;
+    let key = transaction.verdicts[n].recipient.objection_key(Width::WIDEST);
+    let token = UnsubscribeToken {
+        hash: gate.hashing.contact_hash(&controller, &key),
+        controller,
+        contact: transaction.contacts[n],
+        topics: transaction.classification.topics.clone(),
+        issued_at: Timestamp::now(),
+    };
+    let mut nonce = [0; 12];
+    SystemRandom::new().fill(&mut nonce).ok()?;
+    Some(format!("{base}/u/{}", token.seal(&gate.sealing, nonce)))
+}
