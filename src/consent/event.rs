@@ -1,6 +1,6 @@
 //! `ConsentEvent`: who said what, to which controller, when, on what evidence. One JSON object a line.
 
-mod fields;
+pub(super) mod fields;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,7 @@
 //! What people said: events, their fold, and the tokens that let them say more.
 
 pub mod event;
+pub mod import;
 pub mod scope;
 pub mod state;
 pub mod token;

@@ -153,7 +153,11 @@ pub fn read(line: &str) -> Result<ConsentEvent, EventError> {
     if line.len() > LONGEST_LINE {
         return Err(EventError::TooLong { bytes: line.len() });
     }
-    let object = parse_object(line)?;
+    read_object(parse_object(line)?)
+}
+
+/// Holds an object to the table and turns it into an event.
+pub fn read_object(object: Map<String, Value>) -> Result<ConsentEvent, EventError> {
     let kind = kind_of(&object)?;
     for (name, value) in &object {
         let field = Field::find(name, kind).ok_or_else(|| misplaced(name, kind))?;
@@ -163,16 +167,14 @@ pub fn read(line: &str) -> Result<ConsentEvent, EventError> {
         return Err(EventError::Missing { field: field.name, cure: field.shape.cure() });
     }
     if object.get("channel").is_some_and(|channel| channel == "*") && !kind.is_objection() {
-        return Err(EventError::Value {
-            field: "channel",
-            cure: "only an objection may be about all channels (`*`)".into(),
-        });
+        let cure = "only an objection may be about all channels (`*`)".into();
+        return Err(EventError::Value { field: "channel", cure });
     }
     // Everything was checked above; what is left is a mismatch between the table and the struct, which a test excludes.
     serde_json::from_value(Value::Object(object)).map_err(|e| EventError::NotJson(e.to_string()))
 }
 
-fn kind_of(object: &Map<String, Value>) -> Result<EventType, EventError> {
+pub fn kind_of(object: &Map<String, Value>) -> Result<EventType, EventError> {
     let wrong = || EventError::Value { field: "type", cure: Shape::Type.cure() };
     let value = object.get("type").ok_or_else(|| EventError::Missing { field: "type", cure: Shape::Type.cure() })?;
     value.as_str().and_then(EventType::parse).ok_or_else(wrong)
@@ -188,7 +190,7 @@ fn misplaced(name: &str, kind: EventType) -> EventError {
 }
 
 /// A field name that was probably meant: the same but for case and separators, or one letter off.
-fn nearest(name: &str) -> Option<&'static str> {
+pub fn nearest(name: &str) -> Option<&'static str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
     let wanted = plain(name);
     let close = |known: &str| {
@@ -199,7 +201,7 @@ fn nearest(name: &str) -> Option<&'static str> {
 }
 
 /// Foreign text, short and without control characters.
-fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
@@ -287,7 +289,7 @@ fn is_list(value: &Value, right: impl Fn(&str) -> bool) -> bool {
     })
 }
 
-fn parse_object(line: &str) -> Result<Map<String, Value>, EventError> {
+pub fn parse_object(line: &str) -> Result<Map<String, Value>, EventError> {
     let mut source = serde_json::Deserializer::from_str(line);
     let pairs = source.deserialize_any(Pairs).map_err(|e| describe(line, &e))?;
     source.end().map_err(|e| describe(line, &e))?;
