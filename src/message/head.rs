@@ -10,6 +10,7 @@ use std::ops::Range;
 use memchr::memchr;
 
 use super::{address_list, encoded_word};
+use crate::smtp::reply::Reply;
 
 /// How much header one message may bring (R58).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,12 @@ pub enum HeadError {
     HeaderTooLong,
     FieldTooLong,
     TooManyFields,
+}
+
+impl HeadError {
+    pub fn reply(&self) -> Reply {
+        Reply::bad_message(&self.to_string())
+    }
 }
 
 impl fmt::Display for HeadError {

@@ -136,6 +136,8 @@ fn more_header_than_allowed_is_refused_and_the_last_allowed_byte_is_not() {
     for (wire, expected) in table {
         assert_eq!(MessageHead::locate(wire, &limits).err(), expected, "{}", String::from_utf8_lossy(wire));
     }
+    let reply = HeadError::TooManyFields.reply();
+    assert_eq!((reply.code(), reply.text().as_str()), (550, "5.6.0 Too many message header fields"));
 }
 
 #[test]
