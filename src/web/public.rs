@@ -1,0 +1,215 @@
+//! `/u/{token}`: the way out, with one click of the mail program (RFC 8058) or through a page.
+//!
+//! Only POST changes anything, since scanners follow links. No cookie, no login, no redirect, and the
+//! same answer for known and unknown people and however often it is asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use axum::http::{Method, Response, StatusCode};
+use axum::middleware::{self, Next};
+use axum::routing::get;
+use jiff::Timestamp;
+
+use super::form;
+use super::language::Language;
+use super::objection::{self, Mechanism, Objection};
+use super::page::{self, Ask, Done, NoLink, Page, Sender, Unavailable};
+use crate::consent::token::{HashKeys, SealingKeys, UnsubscribeToken};
+use crate::policy::rules::{Policy, Scope};
+use crate::store::Store;
+
+/// One-click bodies have 26 bytes; with multipart dress a few hundred.
+const LARGEST_BODY: usize = 8 * 1024;
+/// For the whole request, body and store included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("120");
+
+/// Gives the policy in force, also after a reload.
+pub type PolicyInForce = Arc<dyn Fn() -> Arc<Policy> + Send + Sync>;
+
+/// What the public pages work with.
+#[derive(Clone)]
+pub struct PublicPages {
+    pub store: Store,
+    pub sealing_keys: SealingKeys,
+    pub hash_keys: HashKeys,
+    pub policy: PolicyInForce,
+}
+
+/// The routes open to the outside world.
+pub fn public_router(state: PublicPages) -> Router {
+    Router::new()
+        .route("/u/me", get(show_shared).post(use_shared))
+        .route("/u/{token}", get(show).post(use_link))
+        .fallback(no_page)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(middleware::from_fn(bounded))
+        .with_state(Arc::new(state))
+}
+
+type Pages = State<Arc<PublicPages>>;
+
+async fn bounded(request: Request, next: Next) -> Response<Body> {
+    let answer = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    let mut answer = answer.unwrap_or_else(|_| {
+        let mut late = page::plain(StatusCode::SERVICE_UNAVAILABLE, "Try again later.\n");
+        late.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        late
+    });
+    page::protect(answer.headers_mut());
+    answer
+}
+
+async fn no_page() -> Response<Body> {
+    page::plain(StatusCode::NOT_FOUND, "There is no page here.\n")
+}
+
+async fn wrong_method(method: Method) -> Response<Body> {
+    let mut answer = page::plain(StatusCode::METHOD_NOT_ALLOWED, "Use GET or POST.\n");
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+    tracing::debug!(%method, "method not allowed");
+    answer
+}
+
+/// A page with a button; changes nothing.
+async fn show(State(pages): Pages, Path(token): Path<String>, headers: HeaderMap) -> Response<Body> {
+    match Link::open(&pages, &token, &headers) {
+        Ok(link) => page::answer(StatusCode::OK, &link.ask()),
+        Err(broken) => page::answer(StatusCode::NOT_FOUND, &broken),
+    }
+}
+
+async fn use_link(
+    State(pages): Pages,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response<Body> {
+    let link = match Link::open(&pages, &token, &headers) {
+        Ok(link) => link,
+        Err(broken) => return page::answer(StatusCode::NOT_FOUND, &broken),
+    };
+    let Ok(body) = body else {
+        return page::answer(StatusCode::PAYLOAD_TOO_LARGE, &link.ask());
+    };
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let fields = form::fields(content_type, &body);
+    match Wish::read(&fields, link.policy.knobs.unsubscribe_scope) {
+        Some(wish) => link.carry_out(&pages, wish).await,
+        None => page::answer(StatusCode::BAD_REQUEST, &link.ask()),
+    }
+}
+
+async fn show_shared(State(pages): Pages, headers: HeaderMap) -> Response<Body> {
+    page::answer(StatusCode::OK, &no_link(&(pages.policy)(), &headers, true))
+}
+
+async fn use_shared(State(pages): Pages, headers: HeaderMap) -> Response<Body> {
+    page::answer(StatusCode::BAD_REQUEST, &no_link(&(pages.policy)(), &headers, true))
+}
+
+/// Names no person: whether the link never was one or lost a letter on its way, nobody can tell.
+fn no_link(policy: &Policy, headers: &HeaderMap, shared_address: bool) -> NoLink {
+    let senders_own = Language::first_of(policy.controllers.values().flat_map(|controller| &controller.languages));
+    let language = Language::of_request(headers, senders_own);
+    NoLink { page: Page::new(language, Sender::all(policy)), shared_address }
+}
+
+/// What was asked for with POST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wish {
+    mechanism: Mechanism,
+    scope: Scope,
+}
+
+impl Wish {
+    /// `one_click_scope`: how far the mail program's button reaches.
+    fn read(fields: &[(String, String)], one_click_scope: Scope) -> Option<Wish> {
+        let value = |name: &str| fields.iter().find(|(field, _)| field.trim().eq_ignore_ascii_case(name));
+        if let Some((_, scope)) = value("scope") {
+            let scope = match scope.as_str() {
+                "topics" => Scope::Topic,
+                "everything" => Scope::Everything,
+                _ => return None,
+            };
+            return Some(Wish { mechanism: Mechanism::LinkPage, scope });
+        }
+        let (_, click) = value("List-Unsubscribe")?;
+        let is_click = click.trim().eq_ignore_ascii_case("One-Click");
+        is_click.then_some(Wish { mechanism: Mechanism::OneClick, scope: one_click_scope })
+    }
+}
+
+/// A link that opened, with what is needed to speak about it.
+struct Link {
+    token: UnsubscribeToken,
+    policy: Arc<Policy>,
+    language: Language,
+}
+
+impl Link {
+    fn open(pages: &PublicPages, text: &str, headers: &HeaderMap) -> Result<Link, NoLink> {
+        let policy = (pages.policy)();
+        let token = UnsubscribeToken::open(text, &pages.sealing_keys).map_err(|error| {
+            tracing::info!(%error, "unsubscribe link refused");
+            no_link(&policy, headers, false)
+        })?;
+        let controller = policy.controllers.get(&token.controller);
+        let senders_own = Language::first_of(controller.into_iter().flat_map(|controller| &controller.languages));
+        let language = Language::of_request(headers, senders_own);
+        Ok(Link { token, policy, language })
+    }
+
+    fn page(&self) -> Page {
+        let controller = self.policy.controllers.get(&self.token.controller);
+        Page::new(self.language, controller.map(Sender::of).into_iter().collect())
+    }
+
+    fn sender(&self) -> String {
+        let controller = self.policy.controllers.get(&self.token.controller);
+        controller.map_or_else(|| self.token.controller.clone(), |controller| controller.name.clone())
+    }
+
+    /// The topics as the reader's language names them.
+    fn labels(&self, topics: &[String]) -> Vec<String> {
+        let label = |path: &String| {
+            let topic = self.policy.topic(path)?;
+            Some(topic.label.get(self.language.tag()).map_or_else(|| self.policy.label_of(topic), String::as_str))
+        };
+        topics.iter().map(|path| label(path).unwrap_or(path).to_owned()).collect()
+    }
+
+    fn ask(&self) -> Ask {
+        Ask { page: self.page(), sender: self.sender(), topics: self.labels(&self.token.topics) }
+    }
+
+    async fn carry_out(&self, pages: &PublicPages, wish: Wish) -> Response<Body> {
+        let topics = match wish.scope {
+            Scope::Topic => self.token.topics.clone(),
+            Scope::Everything => Vec::new(),
+        };
+        let Wish { mechanism, .. } = wish;
+        let objection = Objection { token: self.token.clone(), topics, mechanism, at: Timestamp::now() };
+        let topics = self.labels(&objection.topics);
+        let controller = self.token.controller.as_str();
+        match objection::record(&pages.store, &pages.hash_keys, objection).await {
+            Ok(()) => {
+                tracing::info!(controller, mechanism = mechanism.as_str(), scope = %wish.scope, "unsubscribed");
+                page::answer(StatusCode::OK, &Done { page: self.page(), sender: self.sender(), topics })
+            }
+            Err(error) => {
+                tracing::error!(controller, mechanism = mechanism.as_str(), %error, "unsubscribe not recorded");
+                let mut answer = page::answer(StatusCode::SERVICE_UNAVAILABLE, &Unavailable { page: self.page() });
+                answer.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+                answer
+            }
+        }
+    }
+}
