@@ -176,7 +176,7 @@ pub fn revise(db: &Connection, reference: &str, verdict: &RecordedVerdict, event
     let message: i64 = db.query_row("SELECT id FROM message WHERE reference = ?1", [reference], |row| row.get(0))?;
     db.execute(
         "UPDATE decision SET decision = ?3, reason = ?4, basis = ?5, secondary = ?6, because = ?7, events = ?8,
-             last_day = ?9, flags = ?10
+             last_day = ?9, flags = ?10, event_seq = ?11
          WHERE message = ?1 AND recipient_key = ?2",
         params![
             message,
@@ -189,9 +189,9 @@ pub fn revise(db: &Connection, reference: &str, verdict: &RecordedVerdict, event
             serde_json::to_string(&verdict.events)?,
             verdict.last_day.map(|day| day.to_string()),
             serde_json::to_string(&verdict.flags)?,
+            event_seq,
         ],
     )?;
-    db.execute("UPDATE message SET event_seq = max(event_seq, ?2) WHERE id = ?1", params![message, event_seq])?;
     Ok(())
 }
 

@@ -59,7 +59,6 @@ pub struct MessageRow {
     pub policy: String,
     pub mode: String,
     pub notes: Vec<String>,
-    pub event_seq: i64,
     pub upstream: String,
 }
 
@@ -78,6 +77,8 @@ pub struct DecisionRow {
     pub last_day: Option<String>,
     pub flags: Vec<String>,
     pub reply: Option<String>,
+    /// The highest event number this verdict could know.
+    pub event_seq: i64,
     /// None: the outcome is unknown, or there was nothing to deliver.
     pub outcome: Option<OutcomeRow>,
 }
@@ -120,8 +121,9 @@ impl DecisionRow {
 
 const COLUMNS: &str = "m.id, m.reference, m.at, m.session, m.listener, m.credential, m.client, m.envelope_from,
     m.message_id, m.size, m.class, m.class_rule, m.class_evidence, m.controller, m.topics, m.families, m.policy, m.mode,
-    m.notes, m.event_seq, m.upstream,
+    m.notes, m.upstream,
     d.id, d.recipient, d.decision, d.reason, d.basis, d.secondary, d.because, d.events, d.last_day, d.flags, d.reply,
+    coalesce (d.event_seq, m.event_seq),
     o.result, o.code, o.text, o.at, o.took_us";
 
 /// The last outcome that is about the recipient, or about every copy that left.
@@ -254,8 +256,7 @@ fn message(row: &Row<'_>) -> Result<MessageRow, StoreError> {
         policy: row.get(16)?,
         mode: row.get(17)?,
         notes: list(row, 18)?,
-        event_seq: row.get(19)?,
-        upstream: row.get(20)?,
+        upstream: row.get(19)?,
     })
 }
 
@@ -271,17 +272,18 @@ fn decision(row: &Row<'_>) -> Result<DecisionRow, StoreError> {
         None => None,
     };
     Ok(DecisionRow {
-        position: Position { at: row.get(2)?, message: row.get(0)?, decision: row.get(21)? },
-        recipient: row.get(22)?,
-        decision: row.get(23)?,
-        reason: row.get(24)?,
-        basis: row.get(25)?,
-        secondary: list(row, 26)?,
-        because: row.get(27)?,
-        events: serde_json::from_str(&row.get::<_, String>(28)?)?,
-        last_day: row.get(29)?,
-        flags: list(row, 30)?,
-        reply: row.get(31)?,
+        position: Position { at: row.get(2)?, message: row.get(0)?, decision: row.get(20)? },
+        recipient: row.get(21)?,
+        decision: row.get(22)?,
+        reason: row.get(23)?,
+        basis: row.get(24)?,
+        secondary: list(row, 25)?,
+        because: row.get(26)?,
+        events: serde_json::from_str(&row.get::<_, String>(27)?)?,
+        last_day: row.get(28)?,
+        flags: list(row, 29)?,
+        reply: row.get(30)?,
+        event_seq: row.get(31)?,
         outcome,
     })
 }

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::deliveries::{self, Delivery};
 use super::error::StoreError;
 use super::events;
 use super::journal_query::{self, Count, DecisionRow, Filter, MessageRow, Position, Story};
-use super::moment::moment;
+use super::moment::{micros, moment};
 use super::policies::{self, KeptPolicy};
 use super::schema::{self, Place};
 use crate::consent::event::{ConsentEvent, RecordedEvent};
@@ -54,8 +55,31 @@ impl Reader {
         let snapshot = self.read()?;
         let newest =
             snapshot.prepare_cached("SELECT coalesce (max (seq), 0) FROM event")?.query_row([], |r| r.get(0))?;
-        let known = recipients.iter().map(|recipient| consult_one(&snapshot, &keys, controller, recipient));
+        let known = recipients.iter().map(|recipient| consult_one(&snapshot, &keys, controller, recipient, None));
         Ok((known.collect::<Result<_, _>>()?, newest))
+    }
+
+    /// What was known of one recipient when the events up to `seq` had been recorded, at that moment.
+    pub fn consult_as_of(
+        &mut self,
+        controller: &str,
+        recipient: &EmailAddress,
+        seq: i64,
+        at: Timestamp,
+    ) -> Result<Consulted, StoreError> {
+        let keys = self.hash_keys.clone();
+        let mut known = consult_one(&*self.read()?, &keys, controller, recipient, Some(at))?;
+        let then = |state: ContactState| Some(state.as_of(seq)).filter(|state| !state.events.is_empty());
+        known.exact = known.exact.and_then(then);
+        known.relatives = known.relatives.into_iter().filter_map(then).collect();
+        Ok(known)
+    }
+
+    /// The highest number among the events recorded up to a moment.
+    pub fn newest_event(&mut self, at: Timestamp) -> Result<i64, StoreError> {
+        let snapshot = self.read()?;
+        let newest = "SELECT coalesce (max (seq), 0) FROM event WHERE recorded_at <= ?1";
+        Ok(snapshot.query_row(newest, [micros(at)], |row| row.get(0))?)
     }
 
     /// The same, asking again for a while when another process holds the store.
@@ -132,7 +156,7 @@ impl Reader {
     /// Whether an objection of this address is kept as a hash for a controller.
     pub fn suppression(&mut self, controller: &str, address: &EmailAddress) -> Result<Option<Suppression>, StoreError> {
         let keys = self.hash_keys.clone();
-        suppressed(&*self.read()?, &keys, controller, &address.objection_key(Width::WIDEST))
+        suppressed(&*self.read()?, &keys, controller, &address.objection_key(Width::WIDEST), None)
     }
 
     /// A page of decisions, the newest first, behind `after`.
@@ -197,9 +221,11 @@ fn consult_one(
     keys: &HashKeys,
     controller: &str,
     recipient: &EmailAddress,
+    until: Option<Timestamp>,
 ) -> Result<Consulted, StoreError> {
     let (narrow, wide) = (recipient.consent_key(), recipient.objection_key(Width::WIDEST));
-    let mut found = Consulted { suppressed: suppressed(snapshot, keys, controller, &wide)?, ..Consulted::default() };
+    let mut found =
+        Consulted { suppressed: suppressed(snapshot, keys, controller, &wide, until)?, ..Consulted::default() };
     let mut rows = snapshot.prepare_cached(
         "SELECT contact.id, contact.consent_key, state.facts
          FROM contact LEFT JOIN state ON state.controller = ?1 AND state.contact = contact.id
@@ -227,11 +253,14 @@ fn suppressed(
     keys: &HashKeys,
     controller: &str,
     wide: &str,
+    until: Option<Timestamp>,
 ) -> Result<Option<Suppression>, StoreError> {
-    let mut rows = snapshot.prepare_cached("SELECT at, topics FROM suppression WHERE controller = ?1 AND hash = ?2")?;
+    let mut rows = snapshot
+        .prepare_cached("SELECT at, topics FROM suppression WHERE controller = ?1 AND hash = ?2 AND at <= ?3")?;
+    let until = until.map_or(i64::MAX, micros);
     let mut found: Option<Suppression> = None;
     for hash in keys.all_hashes(controller, wide) {
-        let mut rows = rows.query(params![controller, hash])?;
+        let mut rows = rows.query(params![controller, hash, until])?;
         while let Some(row) = rows.next()? {
             let next =
                 Suppression { at: moment(row.get(0)?)?, topics: serde_json::from_str(&row.get::<_, String>(1)?)? };

@@ -110,7 +110,9 @@ const MIGRATIONS: &[&str] = &["
         events TEXT NOT NULL,
         last_day TEXT,
         flags TEXT NOT NULL,
-        reply TEXT
+        reply TEXT,
+        -- Set when a newer verdict took this one's place: what that one could see.
+        event_seq INTEGER
     ) STRICT;
     CREATE INDEX decision_by_message ON decision (message);
     CREATE INDEX decision_by_reason ON decision (reason, at);
