@@ -20,7 +20,7 @@ use super::tls::{Stream, has_waiting_bytes};
 use crate::config::settings::{EarlyTalk, TlsMode};
 use crate::message::trace::Protocol;
 use crate::policy::facts::Origin;
-use crate::policy::rules::{Class, Policy};
+use crate::policy::rules::Policy;
 use crate::smtp::capabilities::{self, Offer};
 use crate::smtp::command::{Command, LineReader};
 use crate::smtp::data::BareNewline;
@@ -321,24 +321,9 @@ impl<'w> Connection<'w> {
         }
     }
 
-    /// Where messages of this session come from, and what the settings say about
-    /// that place: a credential lies below its listener's ceiling.
+    /// Where messages of this session come from, and what the settings say about that place.
     pub(super) fn origin(&self) -> Origin {
-        let listener = &self.door.settings;
-        let user = self.session.user().filter(|user| !user.is_empty());
-        let credential = user.and_then(|user| self.worker.gate.settings.credentials.get(user));
-        let mut may_send: Vec<Class> = listener.may_send.clone();
-        if let Some(below) = credential.and_then(|credential| credential.may_send.as_ref()) {
-            may_send.retain(|class| below.contains(class));
-        }
-        Origin {
-            listener: listener.name.clone(),
-            credential: user.map(String::from),
-            client: self.client,
-            may_send,
-            trust_headers: credential.and_then(|one| one.trust_headers).unwrap_or(listener.trust_headers),
-            pin: listener.pin.clone(),
-        }
+        self.worker.gate.settings.origin(&self.door.settings, self.session.user(), self.client)
     }
 
     pub(super) fn protocol(&self, utf8: bool) -> Protocol {
