@@ -365,3 +365,6 @@ impl Session {
 fn is_client_error(reply: &Reply) -> bool {
     reply.is_permanent() && reply.code() != 552
 }
+
+#[cfg(test)]
+mod tests;
