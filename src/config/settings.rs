@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::consent::token::{HashKeys, SealingKeys};
 use crate::policy::rules::{Class, Pin};
 use crate::policy::word::{Word, words};
 pub use crate::smtp::data::BareNewline;
@@ -52,6 +53,10 @@ pub struct Settings {
     /// The SQLite file.
     pub store: PathBuf,
     pub store_timeout: Duration,
+    /// Seal unsubscribe links.
+    pub token_keys: SealingKeys,
+    /// Key the suppression hashes.
+    pub hash_keys: HashKeys,
     pub token_key_file: PathBuf,
     pub ledger_key_file: PathBuf,
     pub journal_service: JournalService,

@@ -1,0 +1,267 @@
+//! The settings file as it is written, and what makes it contradict itself.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::document::{Document, Item, Outside, Table};
+use super::error::ConfigErrors;
+use super::listener_file::read_listener;
+use super::settings::*;
+use super::upstream_file::read_upstream;
+use super::values::{FilePath, Name, Size, is_host, is_loopback};
+use crate::consent::token::{HashKeys, KeyError, SealingKeys, parse_keys};
+use crate::policy::rules::{Class, Policy};
+
+/// Addresses that something already listens on, and what.
+pub(super) type Taken = BTreeMap<SocketAddr, String>;
+
+/// Reads the settings. With a `policy`, the names of it that they use are checked too.
+pub fn parse_settings(
+    file: &str,
+    text: &str,
+    outside: &dyn Outside,
+    policy: Option<&Policy>,
+) -> Result<Settings, ConfigErrors> {
+    match Document::read(file, text, Some(outside), |root| read_root(root, outside, policy)) {
+        (Some(settings), errors) if errors.is_empty() => Ok(settings),
+        (_, errors) => Err(errors),
+    }
+}
+
+/// Where the settings say the policy is, whatever else is wrong with them.
+pub fn policy_path(file: &str, text: &str, outside: &dyn Outside) -> PathBuf {
+    let read = Document::read(file, text, Some(outside), |root| root.get::<FilePath>("policy"));
+    read.0.map_or_else(|| outside.resolve("policy.toml"), |FilePath(path)| path)
+}
+
+fn read_root(root: &mut Table<'_>, outside: &dyn Outside, policy: Option<&Policy>) -> Option<Settings> {
+    let policy_path = root.or("policy", FilePath(outside.resolve("policy.toml"))).0;
+    let hostname = read_hostname(root, outside);
+    let control = root.get("control").map(|FilePath(path)| path);
+    let drain_timeout = root.or("drain_timeout", Duration::from_secs(30));
+    let store = root.section("store", read_store);
+    let store_timeout = store.1;
+    let keys = root.section("keys", read_keys);
+    let journal_service = root.section("journal", |table| table.word("service", JournalService::After, &[]));
+    let spool = root.section("spool", read_spool);
+    let log = root.section("log", read_log);
+
+    let upstreams: BTreeMap<_, _> = root
+        .named("upstream")
+        .into_iter()
+        .filter_map(|(name, item)| Some((name.into(), read_upstream(name, &item)?)))
+        .collect();
+    let upstream_names = root.names("upstream");
+    let credentials = root.named("credential").into_iter().filter_map(read_credential).collect();
+    refuse_signing(root);
+
+    let mut taken = Taken::new();
+    let (public_web, admin_web) = root.section("web", |table| read_web(table, &mut taken));
+    let doors = root.named("listener");
+    if doors.is_empty() {
+        root.refuse::<()>("nobody could connect; add a [listener.submission] with `listen` and `upstream`");
+    }
+    let mut listeners = BTreeMap::new();
+    for (name, item) in doors {
+        let listener = read_listener(name, &item, &upstream_names, policy, &mut taken);
+        refuse_without_a_way_out(&item, listener.as_ref(), public_web.is_some());
+        listeners.extend(listener.map(|listener| (name.to_owned(), listener)));
+    }
+
+    let keys = keys?;
+    Some(Settings {
+        policy_path,
+        hostname: hostname?,
+        control,
+        store: store.0?,
+        store_timeout,
+        token_keys: keys.token,
+        hash_keys: keys.ledger,
+        token_key_file: keys.token_file,
+        ledger_key_file: keys.ledger_file,
+        journal_service,
+        spool,
+        upstreams,
+        listeners,
+        credentials,
+        public_web: public_web.flatten(),
+        admin_web,
+        log,
+        drain_timeout,
+    })
+}
+
+fn read_hostname(root: &mut Table<'_>, outside: &dyn Outside) -> Option<String> {
+    let Some(item) = root.item("hostname") else {
+        let machine = outside.hostname();
+        return Some(if is_host(&machine) { machine } else { "localhost".to_owned() });
+    };
+    let name = item.read::<String>()?;
+    if is_host(&name) {
+        Some(name)
+    } else {
+        item.refuse(&format!("{name:?} is no host name; write \"gate.example.net\""))
+    }
+}
+
+fn read_store(table: &mut Table<'_>) -> (Option<PathBuf>, Duration) {
+    let timeout = table.or("timeout", Duration::from_secs(2));
+    let Some(item) = table.item("url") else {
+        return (table.refuse("`url` is missing; write url = \"sqlite:/var/lib/consentry/consentry.db\""), timeout);
+    };
+    (read_store_url(&item), timeout)
+}
+
+fn read_store_url(item: &Item<'_>) -> Option<PathBuf> {
+    let Name(url) = item.read()?;
+    let cure = "\"sqlite:/var/lib/consentry/consentry.db\"";
+    match url.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => Some(item.outside()?.resolve(path)),
+        Some(("postgres" | "postgresql", _)) => item.refuse_later("a store on PostgreSQL", cure),
+        _ => item.refuse(&format!("{url:?} is no store; write {cure}")),
+    }
+}
+
+struct Keys {
+    token: SealingKeys,
+    token_file: PathBuf,
+    ledger: HashKeys,
+    ledger_file: PathBuf,
+}
+
+fn read_keys(table: &mut Table<'_>) -> Option<Keys> {
+    let token = read_key(table, "token_key_file", "token.key", SealingKeys::new);
+    let ledger = read_key(table, "ledger_key_file", "ledger.key", HashKeys::new);
+    let ((token_file, token), (ledger_file, ledger)) = (token?, ledger?);
+    if token_file == ledger_file {
+        return table.refuse("both keys are read from one file; give each its own, so that one can be changed alone");
+    }
+    Some(Keys { token, token_file, ledger, ledger_file })
+}
+
+fn read_key<K>(
+    table: &mut Table<'_>,
+    key: &'static str,
+    example: &str,
+    make: impl Fn(Vec<[u8; 32]>) -> Result<K, KeyError>,
+) -> Option<(PathBuf, K)> {
+    let Some(item) = table.item(key) else {
+        return table
+            .refuse(&format!("`{key}` is missing; write {key} = \"{example}\" (`consentry init` makes the keys)"));
+    };
+    let (path, text) = item.secret()?;
+    match parse_keys(&text).and_then(make) {
+        Ok(keys) => Some((path, keys)),
+        Err(error) => item.refuse(&error.to_string()),
+    }
+}
+
+fn read_spool(table: &mut Table<'_>) -> SpoolSettings {
+    SpoolSettings {
+        directory: table.get("directory").map(|FilePath(path)| path),
+        memory: usize::try_from(table.or("memory", Size(256 << 10)).0).unwrap_or(usize::MAX),
+        max_total: table.or("max_total", Size(1 << 30)).0,
+    }
+}
+
+fn read_log(table: &mut Table<'_>) -> LogSettings {
+    LogSettings { format: table.word("format", LogFormat::Text, &[]), addresses: table.or("addresses", false) }
+}
+
+fn read_credential((name, item): (&str, Item<'_>)) -> Option<(String, CredentialSettings)> {
+    item.table(|table| {
+        let may_send = table.item("may_send").and_then(|item| read_ceiling(&item));
+        Some((name.to_owned(), CredentialSettings { may_send, trust_headers: table.get("trust_headers") }))
+    })
+}
+
+/// The classes somebody may send.
+pub(super) fn read_ceiling(item: &Item<'_>) -> Option<Vec<Class>> {
+    let mut classes: Vec<Class> = item.each(|element| element.word(&[]))?;
+    if classes.is_empty() {
+        return item.refuse("is empty, so nothing could be sent; write [\"service\"], [\"promotional\"] or both");
+    }
+    classes.sort();
+    classes.dedup();
+    Some(classes)
+}
+
+/// The outer `None` says that the section is missing, the inner one that it is wrong.
+fn read_web(table: &mut Table<'_>, taken: &mut Taken) -> (Option<Option<PublicWeb>>, Option<AdminWeb>) {
+    let public = table.item("public").map(|item| {
+        item.table(|table| {
+            let listen = match table.item("listen") {
+                Some(item) => take_address(&item, "web.public", taken),
+                None => table.refuse("`listen` is missing; write listen = \"127.0.0.1:8080\""),
+            };
+            let base_url = match table.item("base_url") {
+                Some(item) => read_base_url(&item),
+                None => table.refuse("`base_url` is missing; write the https address that mail readers reach this by"),
+            };
+            Some(PublicWeb { listen: listen?, base_url: base_url? })
+        })
+    });
+    let admin = table.item("admin").and_then(|item| {
+        item.table(|table| {
+            let Some(item) = table.item("listen") else {
+                return table.refuse("`listen` is missing; write listen = \"127.0.0.1:8025\"");
+            };
+            Some(AdminWeb { listen: take_address(&item, "web.admin", taken)? })
+        })
+    });
+    (public, admin)
+}
+
+/// An address to listen on, unless something else does already. Port 0 is any free one.
+pub(super) fn take_address(item: &Item<'_>, owner: &str, taken: &mut Taken) -> Option<SocketAddr> {
+    let address: SocketAddr = item.read()?;
+    if address.port() != 0
+        && let Some(other) = taken.insert(address, owner.to_owned())
+    {
+        return item.refuse(&format!("{other} listens on {address} already; write another port"));
+    }
+    Some(address)
+}
+
+/// Links in mail have to be https (RFC 8058), save on loopback, where a demo runs.
+fn read_base_url(item: &Item<'_>) -> Option<String> {
+    let Name(url) = item.read()?;
+    let cure = "write something like \"https://preferences.example.fr\"";
+    let Some((scheme, rest)) = url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "https" | "http")) else {
+        return item.refuse(&format!("{url:?} is no https address; {cure}"));
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        _ => authority,
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:[]%".contains(&byte);
+    if !(is_host(host) || is_loopback(host) || host.contains(':')) || !rest.bytes().all(plain) {
+        return item.refuse(&format!("{url:?} is no plain address; {cure}, without user, query or fragment"));
+    }
+    if scheme == "http" && !is_loopback(host) {
+        return item.refuse(&format!("links in mail have to be https beyond loopback; write \"https://{rest}\""));
+    }
+    Some(url.trim_end_matches('/').to_owned())
+}
+
+/// Promotional mail carries a link of ours (RFC 8058), so somebody has to answer it.
+fn refuse_without_a_way_out(item: &Item<'_>, listener: Option<&ListenerSettings>, has_pages: bool) {
+    let promotes = listener.is_some_and(|listener| listener.may_send.contains(&Class::Promotional));
+    if promotes && !has_pages {
+        item.refuse_key::<()>(
+            "promotional mail may be sent here, but nothing would answer its unsubscribe links; add [web.public] with \
+             `listen` and `base_url`, or write may_send = [\"service\"]",
+        );
+    }
+}
+
+fn refuse_signing(root: &mut Table<'_>) {
+    for (_, item) in root.named("dkim") {
+        let why = "signing with DKIM comes with a later release and this one would not carry it out";
+        item.refuse_key::<()>(&format!("{why}; leave the table out and let the upstream sign"));
+    }
+}
