@@ -1,1 +1,126 @@
 //! One file per subcommand.
+
+mod check;
+mod init;
+mod keys;
+
+use std::fmt;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ColorChoice, Parser, Subcommand};
+
+use crate::config::ConfigErrors;
+
+/// An SMTP relay proxy that enforces consent: promotional mail reaches only the recipients who agreed.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit status: 0 done, 1 the answer is no, 2 usage or settings, 3 the gate or its store failed.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every subcommand takes.
+#[derive(Debug, Args)]
+pub struct Globals {
+    /// The settings file
+    #[arg(long, global = true, value_name = "FILE", default_value = "/etc/consentry/consentry.toml")]
+    pub config: PathBuf,
+    /// Write JSON for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Whether to write in colour; NO_COLOR counts where this is auto
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Args),
+    Check(check::Args),
+    Keys(keys::Args),
+}
+
+/// Runs the subcommand that was asked for.
+pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
+    match &cli.command {
+        Command::Init(args) => init::run(args, &cli.globals),
+        Command::Check(args) => check::run(args, &cli.globals),
+        Command::Keys(args) => keys::run(args, &cli.globals),
+    }
+}
+
+impl Globals {
+    /// Whether standard output takes colour.
+    pub fn coloured(&self) -> bool {
+        match self.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => {
+                let declined = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                std::io::stdout().is_terminal() && !declined
+            }
+        }
+    }
+
+    /// Writes to standard output. A reader that has seen enough (`| head`) is no failure.
+    pub fn print(&self, text: &str) -> Result<(), CliError> {
+        match std::io::stdout().write_all(text.as_bytes()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(CliError::Failed(format!("standard output: {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes one JSON document to standard output.
+    pub fn print_json(&self, document: &serde_json::Value) -> Result<(), CliError> {
+        self.print(&format!("{document}\n"))
+    }
+}
+
+/// Why a subcommand did not do what it was asked, sorted by what it means to whoever called it.
+#[derive(Debug)]
+pub enum CliError {
+    /// The arguments ask for something that cannot be.
+    Usage(String),
+    /// The settings or the policy are wrong.
+    Settings(ConfigErrors),
+    /// The gate or its store failed.
+    Failed(String),
+}
+
+impl CliError {
+    /// 2 usage or settings, 3 the gate or its store failed.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            CliError::Usage(_) | CliError::Settings(_) => ExitCode::from(2),
+            CliError::Failed(_) => ExitCode::from(3),
+        }
+    }
+}
+
+/// The exit status of an answer that is no.
+pub const ANSWER_IS_NO: u8 = 1;
+
+impl fmt::Display for CliError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CliError::Usage(message) | CliError::Failed(message) => write!(formatter, "consentry: {message}"),
+            // Each line begins with its place, as editors expect it.
+            CliError::Settings(errors) => errors.fmt(formatter),
+        }
+    }
+}
+
+impl std::error::Error for CliError {}
+
+impl From<ConfigErrors> for CliError {
+    fn from(errors: ConfigErrors) -> CliError {
+        CliError::Settings(errors)
+    }
+}

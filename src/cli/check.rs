@@ -1,0 +1,185 @@
+//! `consentry check`: load settings and policy, print what would be enforced, fail on doubt.
+
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::{CliError, Globals};
+use crate::config::{self, ListenerSettings, Settings, UpstreamSettings};
+use crate::policy::rules::Policy;
+
+/// Load settings and policy and print what would be enforced
+///
+/// Everything that is wrong is told with its place and the cure; then the exit status is 2.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+pub fn run(_: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
+    let (settings, policy) = config::load(&globals.config)?;
+    let warnings = config::warnings(&settings, &policy);
+    if globals.json {
+        globals.print_json(&as_json(&settings, &policy, &warnings))?;
+    } else {
+        globals.print(&as_text(&settings, &policy, &warnings, globals.coloured()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn as_text(settings: &Settings, policy: &Policy, warnings: &[String], coloured: bool) -> String {
+    let mut rows: Vec<(&str, &str, String)> = Vec::new();
+    rows.push(("mode", policy.mode.as_str(), short_hash(policy)));
+    rows.extend(
+        settings.listeners.values().map(|listener| ("listener", listener.name.as_str(), told_listener(listener))),
+    );
+    rows.extend(
+        settings.upstreams.values().map(|upstream| ("upstream", upstream.name.as_str(), told_upstream(upstream))),
+    );
+    if let Some(web) = &settings.public_web {
+        rows.push(("web", "public", format!("{} as {}", web.listen, web.base_url)));
+    }
+    if let Some(web) = &settings.admin_web {
+        rows.push(("web", "admin", web.listen.to_string()));
+    }
+    rows.extend(policy.controllers.values().map(|controller| {
+        (
+            "controller",
+            controller.id.as_str(),
+            format!("{}, sends from {}", controller.name, controller.domains.join(", ")),
+        )
+    }));
+    rows.extend(policy.topics.values().map(|topic| {
+        let own = if topic.own_consent { ", own consent" } else { "" };
+        let list_id = policy.list_id_of(topic);
+        (
+            "topic",
+            topic.path.as_str(),
+            format!("{}, of {}, List-Id {list_id}{own}", policy.label_of(topic), topic.controller),
+        )
+    }));
+    let sources = rules_by_source(policy);
+    rows.extend(sources.iter().map(|(source, count)| ("rules", *source, format!("{count}"))));
+    let knobs = knobs(policy);
+    rows.extend(knobs.iter().map(|(name, value)| ("knob", *name, value.clone())));
+
+    let width = |column: fn(&(&str, &str, String)) -> usize| rows.iter().map(column).max().unwrap_or(0);
+    let (first, second) = (width(|row| row.0.chars().count()), width(|row| row.1.chars().count()));
+    let mut text = String::new();
+    for (kind, name, told) in &rows {
+        _ = writeln!(text, "{kind:first$}  {name:second$}  {told}");
+    }
+    let (bold, plain) = if coloured { ("\x1b[1;33m", "\x1b[0m") } else { ("", "") };
+    for warning in warnings {
+        _ = writeln!(text, "{bold}warning{plain}: {warning}");
+    }
+    text
+}
+
+fn short_hash(policy: &Policy) -> String {
+    policy.hash.chars().take("sha256:".len() + 12).collect()
+}
+
+fn told_listener(listener: &ListenerSettings) -> String {
+    let pin = listener.pin.as_ref().map_or(String::new(), |pin| {
+        let of = pin.controller.iter().map(|controller| format!(" of {controller}"));
+        let about = (!pin.topics.is_empty()).then(|| format!(" about {}", list(&pin.topics)));
+        format!(", pinned to {}{}", pin.class, of.chain(about).collect::<String>())
+    });
+    let trust = if listener.trust_headers { ", X-Consentry-* believed" } else { "" };
+    format!(
+        "{} to {}, tls {}, clients {}, may send {}{pin}{trust}",
+        list(&listener.listen),
+        listener.upstream,
+        listener.tls,
+        list(&listener.clients),
+        list(&listener.may_send),
+    )
+}
+
+fn told_upstream(upstream: &UpstreamSettings) -> String {
+    let addresses: Vec<_> = upstream.address.iter().map(|(host, port)| told_address(host, *port)).collect();
+    let login = if upstream.login.is_some() { ", with a login of ours" } else { ", client's AUTH passed through" };
+    format!("{}, tls {}{login}", list(&addresses), upstream.tls)
+}
+
+fn told_address(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+fn list(items: &[impl Display]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn rules_by_source(policy: &Policy) -> BTreeMap<&str, usize> {
+    let mut counts: BTreeMap<&str, usize> = policy.sources.iter().map(|source| (source.name.as_str(), 0)).collect();
+    for rule in &policy.rules {
+        *counts.entry(&rule.source).or_default() += 1;
+    }
+    counts
+}
+
+fn knobs(policy: &Policy) -> Vec<(&'static str, String)> {
+    let knobs = &policy.knobs;
+    vec![
+        ("unknown_class", policy.unknown_class.to_string()),
+        ("class_conflict", policy.class_conflict.to_string()),
+        ("service_without_store", policy.service_without_store.to_string()),
+        ("mixed_recipients", policy.mixed_recipients.to_string()),
+        ("notify_sender", policy.notify_sender.to_string()),
+        ("refusal", policy.refusal.to_string()),
+        ("existing_list_headers", policy.existing_list_headers.to_string()),
+        ("on_signed", policy.on_signed.to_string()),
+        ("time_zone", policy.time_zone.iana_name().unwrap_or("UTC").to_owned()),
+        ("retention_years", knobs.retention_years.to_string()),
+        ("expiry_margin_days", knobs.expiry_margin_days.to_string()),
+        ("doi_sources", list(&knobs.doi_sources)),
+        ("doi_window", format!("{:#}", knobs.doi_window)),
+        ("objection_subaddress", knobs.objection_subaddress.to_string()),
+        ("objection_provider_alias", knobs.objection_provider_alias.to_string()),
+        ("complaint_scope", knobs.complaint_scope.to_string()),
+        ("unsubscribe_scope", knobs.unsubscribe_scope.to_string()),
+        ("review_request_class", knobs.review_request_class.to_string()),
+        ("mixed_action", knobs.mixed_action.to_string()),
+        (
+            "journal_retention",
+            policy.journal_retention.map_or_else(|| "unlimited".to_owned(), |span| format!("{span:#}")),
+        ),
+    ]
+}
+
+fn as_json(settings: &Settings, policy: &Policy, warnings: &[String]) -> Value {
+    let listener = |listener: &ListenerSettings| {
+        json!({
+            "name": listener.name, "listen": listener.listen, "upstream": listener.upstream, "tls": listener.tls,
+            "clients": listener.clients, "may_send": listener.may_send, "trust_headers": listener.trust_headers,
+            "pin": listener.pin,
+        })
+    };
+    let upstream = |upstream: &UpstreamSettings| {
+        let address: Vec<_> = upstream.address.iter().map(|(host, port)| told_address(host, *port)).collect();
+        json!({"name": upstream.name, "address": address, "tls": upstream.tls, "login": upstream.login.is_some()})
+    };
+    let topics = policy.topics.values().map(|topic| {
+        json!({
+            "path": topic.path, "controller": topic.controller, "label": topic.label, "list_id": policy.list_id_of(topic),
+            "own_consent": topic.own_consent, "aliases": topic.aliases, "families": topic.families,
+        })
+    });
+    let controllers = policy.controllers.values();
+    json!({
+        "policy": policy.hash,
+        "mode": policy.mode,
+        "listeners": settings.listeners.values().map(listener).collect::<Vec<_>>(),
+        "upstreams": settings.upstreams.values().map(upstream).collect::<Vec<_>>(),
+        "web": {
+            "public": settings.public_web.as_ref().map(|web| json!({"listen": web.listen, "base_url": web.base_url})),
+            "admin": settings.admin_web.as_ref().map(|web| json!({"listen": web.listen})),
+        },
+        "controllers": controllers.map(|c| json!({"id": c.id, "name": c.name, "domains": c.domains})).collect::<Vec<_>>(),
+        "topics": topics.collect::<Vec<_>>(),
+        "rules": rules_by_source(policy),
+        "knobs": knobs(policy).into_iter().collect::<BTreeMap<_, _>>(),
+        "warnings": warnings,
+    })
+}
