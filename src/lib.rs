@@ -17,5 +17,7 @@ pub mod smtp;
 pub mod cli;
 pub mod config;
 pub mod relay;
+pub mod server;
 pub mod store;
+pub mod telemetry;
 pub mod web;

@@ -3,6 +3,8 @@
 mod check;
 mod init;
 mod keys;
+mod reload;
+mod serve;
 
 use std::fmt;
 use std::io::{IsTerminal, Write};
@@ -43,6 +45,8 @@ enum Command {
     Init(init::Args),
     Check(check::Args),
     Keys(keys::Args),
+    Serve(serve::Args),
+    Reload(reload::Args),
 }
 
 /// Runs the subcommand that was asked for.
@@ -51,6 +55,8 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Init(args) => init::run(args, &cli.globals),
         Command::Check(args) => check::run(args, &cli.globals),
         Command::Keys(args) => keys::run(args, &cli.globals),
+        Command::Serve(args) => serve::run(args, &cli.globals),
+        Command::Reload(args) => reload::run(args, &cli.globals),
     }
 }
 

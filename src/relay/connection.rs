@@ -17,7 +17,7 @@ use super::drain::Drain;
 use super::gate::{Door, Worker};
 use super::hop::Hop;
 use super::tls::{Stream, has_waiting_bytes};
-use crate::config::settings::{EarlyTalk, TlsMode};
+use crate::config::{EarlyTalk, TlsMode};
 use crate::message::trace::Protocol;
 use crate::policy::facts::Origin;
 use crate::policy::rules::Policy;

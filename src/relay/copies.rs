@@ -13,7 +13,7 @@ use super::record;
 use super::tls::Stream;
 use super::transaction::{Answer, Mail, Transaction, warn_if_unknown};
 use super::upstream::{Content, Handover};
-use crate::config::settings::Ledger;
+use crate::config::Ledger;
 use crate::message::edit::HeaderEdits;
 use crate::message::head::MessageHead;
 use crate::policy::decide::{Consultation, decide};

@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use super::spool::SpoolSpace;
 use super::tls::{self, TlsError};
 use super::upstream::Upstream;
-use crate::config::settings::{ListenerSettings, Settings, TlsMode};
+use crate::config::{ListenerSettings, Settings, TlsMode};
 use crate::consent::state::Consulted;
 use crate::consent::token::{HashKeys, SealingKeys};
 use crate::policy::rules::Policy;

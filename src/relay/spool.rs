@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::config::settings::SpoolSettings;
+use crate::config::SpoolSettings;
 
 /// Largest piece handed out at once.
 const PIECE: usize = 64 * 1024;

@@ -13,7 +13,7 @@ use super::record;
 use super::spool::Spool;
 use super::tls::Stream;
 use super::upstream::{Content, Handover};
-use crate::config::settings::{JournalService, Ledger, MalformedHeader};
+use crate::config::{JournalService, Ledger, MalformedHeader};
 use crate::consent::state::Consulted;
 use crate::message::edit::HeaderEdits;
 use crate::message::head::{HeadLimits, MessageHead};

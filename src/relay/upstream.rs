@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 
 use super::spool::Spool;
 use super::tls::{self, Stream, TlsError};
-use crate::config::settings::{Login, TlsMode, UpstreamSettings};
+use crate::config::{Login, TlsMode, UpstreamSettings};
 use crate::policy::verdict::Permit;
 use crate::smtp::address::{EmailAddress, ReversePath};
 use crate::smtp::capabilities::{Capabilities, SIZE_HEADROOM};

@@ -1,0 +1,285 @@
+//! The gate as a running whole: threads, sockets, pages, reload, orderly end.
+
+pub mod control;
+pub mod sockets;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::runtime::Builder;
+use tokio::task::{JoinSet, LocalSet};
+
+use crate::config::{ConfigErrors, Settings, load_policy};
+use crate::consent::token::{HashKeys, KeyError, SealingKeys, parse_keys};
+use crate::policy::rules::Policy;
+use crate::relay::drain::{Drain, DrainSwitch};
+use crate::relay::gate::{Door, Gate, Worker};
+use crate::relay::listener;
+use crate::relay::tls::TlsError;
+use crate::store::{Store, StoreError};
+use crate::web::{PublicPages, Readiness, admin_router, public_router};
+use sockets::{Sockets, WEB_ADMIN, WEB_PUBLIC};
+
+/// How long sessions that were told to give up may take to do so.
+const LAST_CALL: Duration = Duration::from_secs(2);
+/// How long an upstream is left alone after it could not be asked what it offers.
+const PROBE_AGAIN: Duration = Duration::from_secs(15);
+
+/// Why the gate does not start. Each says what to mend.
+#[derive(Debug)]
+pub enum StartError {
+    Key { file: String, error: KeyError },
+    KeyFile { file: String, error: std::io::Error },
+    Store(StoreError),
+    Tls(TlsError),
+    Listen { name: String, address: SocketAddr, error: std::io::Error },
+    Thread(std::io::Error),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StartError::Key { file, error } => write!(f, "{file}: {error}"),
+            StartError::KeyFile { file, error } => write!(f, "{file}: {error}"),
+            StartError::Store(error) => write!(f, "{error}"),
+            StartError::Tls(error) => write!(f, "{error}"),
+            StartError::Listen { name, address, error } => {
+                write!(f, "listener {name}: {address} cannot be listened on: {error}; is another program using it?")
+            }
+            StartError::Thread(error) => write!(f, "a thread cannot be started: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A running gate. Dropping it without [`Server::stop`] leaves its threads to the process.
+pub struct Server {
+    gate: Arc<Gate>,
+    switch: DrainSwitch,
+    threads: Vec<JoinHandle<()>>,
+    /// Where it listens: name and address, SMTP and web.
+    pub addresses: Vec<(String, SocketAddr)>,
+}
+
+impl Server {
+    /// Opens everything and starts serving. No greeting is given before settings,
+    /// certificates and store are there (R1); upstream need not be reachable.
+    pub fn start(settings: Settings, policy: Policy, mut sockets: Sockets) -> Result<Server, StartError> {
+        let sealing = read_keys(&settings.token_key_file, SealingKeys::new)?;
+        let hashing = read_keys(&settings.ledger_key_file, HashKeys::new)?;
+        let store = Store::open(&settings.store, hashing.clone()).map_err(StartError::Store)?;
+        keep(&store, &policy).map_err(StartError::Store)?;
+        let gate = Arc::new(Gate::new(settings, policy, store, sealing, hashing).map_err(StartError::Tls)?);
+        let (switch, drain) = DrainSwitch::new();
+        let mut server = Server { gate, switch, threads: Vec::new(), addresses: Vec::new() };
+        server.start_web(&mut sockets, &drain)?;
+        server.start_workers(&mut sockets, &drain)?;
+        Ok(server)
+    }
+
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    /// One thread for each core, each with its own socket on every address.
+    fn start_workers(&mut self, sockets: &mut Sockets, drain: &Drain) -> Result<(), StartError> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut shares: Vec<Vec<(Arc<Door>, TcpListener)>> = (0..threads).map(|_| Vec::new()).collect();
+        for (name, door) in &self.gate.doors {
+            for group in sockets.of_listener(name, &door.settings.listen, threads)? {
+                let address = group.address;
+                self.addresses.push((name.clone(), address));
+                for (share, socket) in shares.iter_mut().zip(group.sockets) {
+                    share.push((door.clone(), socket));
+                }
+            }
+        }
+        for share in shares {
+            let worker = Worker::new(self.gate.clone()).map_err(StartError::Store)?;
+            let drain = drain.clone();
+            self.spawn("worker", move || run_worker(worker, share, drain))?;
+        }
+        Ok(())
+    }
+
+    fn start_web(&mut self, sockets: &mut Sockets, drain: &Drain) -> Result<(), StartError> {
+        let settings = &self.gate.settings;
+        let public = settings.public_web.as_ref().map(|web| (WEB_PUBLIC, web.listen, self.public_pages()));
+        let admin = settings.admin_web.as_ref().map(|web| (WEB_ADMIN, web.listen, admin_router(self.readiness())));
+        let mut served = Vec::new();
+        for (name, address, router) in public.into_iter().chain(admin) {
+            let socket = sockets.of_web(name, address)?;
+            let bound = socket.local_addr().unwrap_or(address);
+            self.addresses.push((name.to_string(), bound));
+            served.push((socket, router));
+        }
+        let (gate, drain) = (self.gate.clone(), drain.clone());
+        self.spawn("web", move || run_web(&gate, served, &drain))
+    }
+
+    fn public_pages(&self) -> axum::Router {
+        let gate = self.gate.clone();
+        public_router(PublicPages {
+            store: self.gate.store.clone(),
+            sealing_keys: self.gate.sealing.clone(),
+            hash_keys: self.gate.hashing.clone(),
+            policy: Arc::new(move || gate.policy()),
+        })
+    }
+
+    /// What stands in the way of taking mail.
+    fn readiness(&self) -> Readiness {
+        let gate = self.gate.clone();
+        Arc::new(move || {
+            let mut problems: Vec<String> = gate
+                .upstreams
+                .values()
+                .filter(|upstream| upstream.capabilities().is_none())
+                .map(|upstream| format!("upstream {} has not been reached yet", upstream.name()))
+                .collect();
+            if let Err(error) = gate.store.reader() {
+                problems.push(error.to_string());
+            }
+            problems
+        })
+    }
+
+    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
+        let thread = std::thread::Builder::new().name(name.into()).spawn(work).map_err(StartError::Thread)?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Loads, checks and swaps the policy; what is wrong with it leaves everything as it was.
+    pub fn reload(&self) -> Result<Arc<Policy>, ReloadError> {
+        reload(&self.gate)
+    }
+
+    /// Drains: no new sessions, running ones finish within the time set (R11).
+    pub fn stop(self) {
+        let settings = &self.gate.settings;
+        self.switch.drain();
+        wait_for(&self.threads, settings.drain_timeout);
+        self.switch.end();
+        wait_for(&self.threads, LAST_CALL);
+        self.gate.store.clone().shutdown();
+    }
+}
+
+fn wait_for(threads: &[JoinHandle<()>], patience: Duration) {
+    let give_up = Instant::now() + patience;
+    while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < give_up {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Why a policy was not taken over.
+#[derive(Debug)]
+pub enum ReloadError {
+    Config(ConfigErrors),
+    Store(StoreError),
+}
+
+impl std::fmt::Display for ReloadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ReloadError::Config(errors) => write!(f, "{errors}"),
+            ReloadError::Store(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+/// Loads the policy again. It is kept in the store before it decides anything.
+pub fn reload(gate: &Gate) -> Result<Arc<Policy>, ReloadError> {
+    let policy = load_policy(&gate.settings.policy_path).map_err(ReloadError::Config)?;
+    keep(&gate.store, &policy).map_err(ReloadError::Store)?;
+    gate.replace_policy(policy);
+    let policy = gate.policy();
+    tracing::info!(policy = policy.hash, rules = policy.rules.len(), mode = policy.mode.as_str(), "policy in force");
+    Ok(policy)
+}
+
+fn keep(store: &Store, policy: &Policy) -> Result<(), StoreError> {
+    let runtime = Builder::new_current_thread().build().map_err(|error| StoreError::Unreadable(error.to_string()))?;
+    runtime.block_on(store.keep_policy(policy, Timestamp::now()))
+}
+
+fn read_keys<K>(file: &Path, make: fn(Vec<[u8; 32]>) -> Result<K, KeyError>) -> Result<K, StartError> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| StartError::KeyFile { file: name.clone(), error })?;
+    parse_keys(&text).and_then(make).map_err(|error| StartError::Key { file: name, error })
+}
+
+/// One single-threaded runtime with the sessions of its sockets.
+fn run_worker(worker: Worker, sockets: Vec<(Arc<Door>, TcpListener)>, drain: Drain) {
+    let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
+        tracing::error!("a worker thread has no runtime");
+        return;
+    };
+    LocalSet::new().block_on(&runtime, async move {
+        let worker = Rc::new(worker);
+        let mut doors = JoinSet::new();
+        for (door, socket) in sockets {
+            match tokio::net::TcpListener::from_std(socket) {
+                Ok(listener) => _ = doors.spawn_local(listener::run(worker.clone(), door, listener, drain.clone())),
+                Err(error) => tracing::error!(listener = door.settings.name, "a socket cannot be served: {error}"),
+            }
+        }
+        while doors.join_next().await.is_some() {}
+    });
+}
+
+/// The pages, and the questions to upstreams that no session has asked yet.
+fn run_web(gate: &Arc<Gate>, served: Vec<(TcpListener, axum::Router)>, drain: &Drain) {
+    let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
+        tracing::error!("the web thread has no runtime");
+        return;
+    };
+    runtime.block_on(async {
+        let mut pages = JoinSet::new();
+        for (socket, router) in served {
+            let mut drain = drain.clone();
+            match tokio::net::TcpListener::from_std(socket) {
+                Ok(listener) => {
+                    _ = pages.spawn(async move {
+                        crate::web::serve(listener, router, async move { drain.draining().await }).await;
+                    });
+                }
+                Err(error) => tracing::error!("a web socket cannot be served: {error}"),
+            }
+        }
+        let mut leaving = drain.clone();
+        tokio::select! {
+            () = probe_upstreams(gate) => {}
+            () = leaving.draining() => {}
+        }
+        leaving.draining().await;
+        while pages.join_next().await.is_some() {}
+    });
+}
+
+/// Learns what each upstream offers, so that the first client is not told less (R14).
+async fn probe_upstreams(gate: &Gate) {
+    loop {
+        let mut unknown = false;
+        for upstream in gate.upstreams.values().filter(|upstream| upstream.capabilities().is_none()) {
+            match upstream.connect().await {
+                Ok(connection) => connection.quit().await,
+                Err(error) => {
+                    tracing::warn!(upstream = upstream.name(), "upstream cannot be used: {error}");
+                    unknown = true;
+                }
+            }
+        }
+        if !unknown {
+            return;
+        }
+        tokio::time::sleep(PROBE_AGAIN).await;
+    }
+}
