@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use consentry::config::{load, load_policy, warnings};
+use consentry::config::{load, load_policy, parse_policy, warnings};
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -233,6 +233,7 @@ fn wrong_policies_are_refused_with_the_place_and_the_cure() {
         (mode, "b2b_mode = \"strict_consent\"", "1:12", "later release", "\"inform_and_relevance\""),
         (mode, "non_commercial = true", "1:18", "later release", "write false"),
         (mode, "human_click = \"on\"", "1:15", "is a string", "true or false"),
+        (mode, "include = [\"*/*.toml\"]", "1:12", "more than is understood", "mailers/*.toml"),
         (mode, "time_zone = \"Europe/Lutetia\"", "1:13", "no time zone", "Europe/Paris"),
         (mode, "doi_window = \"a week\"", "1:14", "no stretch of time", "7 days"),
         (mode, "journal_retention = \"never\"", "1:21", "no stretch of time", "5 years"),
@@ -318,6 +319,56 @@ fn packs_come_after_the_policy_in_the_order_of_their_names() {
     let ids: Vec<_> = policy.rules.iter().map(|rule| rule.id.as_str()).collect();
     assert_eq!(ids, ["campaign", "first", "second"]);
     assert!(policy.rules[2].source.ends_with("mailers/b.toml"));
+}
+
+#[test]
+fn a_string_takes_variables_of_the_environment() {
+    let place = Place::new(&with(SETTINGS, "\"gate.example\"", "\"${GATE_NAME}.example\""), POLICY);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_consentry"));
+    let output =
+        command.arg("--config").arg(place.path("consentry.toml")).args(["check", "--json"]).env("GATE_NAME", "north");
+    let told: serde_json::Value = serde_json::from_slice(&output.output().unwrap().stdout).unwrap();
+    assert_eq!(told["hostname"], "north.example");
+}
+
+#[test]
+fn a_secret_that_systemd_hands_over_goes_before_the_file_of_its_name() {
+    let place = Place::new(SETTINGS, POLICY);
+    place.write("credentials/token.key", &format!("Aw{}=\n", "A".repeat(41)));
+    place.chmod("credentials/token.key", 0o400);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_consentry"));
+    command.arg("--config").arg(place.path("consentry.toml")).args(["keys", "list", "--json"]);
+    let output = command.env("CREDENTIALS_DIRECTORY", place.path("credentials")).output().unwrap();
+    let files: Vec<_> =
+        stdout(&output).lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()).collect();
+    let path = |name: &str| place.path(name).display().to_string();
+    assert_eq!([&files[0]["file"], &files[1]["file"]], [&path("credentials/token.key"), &path("ledger.key")]);
+}
+
+#[test]
+fn numbers_sizes_and_times_are_read_as_people_write_them() {
+    let limits = "upstream = \"relay\"\nmax_recipients = 1_000\nmax_message_size = \"2 MiB\"\ncommand_timeout = \"5 minutes\"\nupload_timeout = \"1h 30m\"";
+    let place = Place::new(&with(SETTINGS, "upstream = \"relay\"", limits), POLICY);
+    let (settings, _) = load(&place.path("consentry.toml")).unwrap_or_else(|errors| panic!("{errors}"));
+    let listener = &settings.listeners["submission"];
+    assert_eq!((listener.max_recipients, listener.max_message_size), (1000, 2 << 20));
+    assert_eq!((listener.command_timeout.as_secs(), listener.upload_timeout.as_secs()), (300, 5400));
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_damaged_policy_is_read_or_refused_at_a_place_inside_it(start in 0usize..2000, length in 0usize..40, patch in ".{0,8}") {
+        let text = include_str!("../config/policy.toml");
+        let floor = |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+        let damaged = format!("{}{patch}{}", &text[..floor(start)], &text[floor(start + length)..]);
+        if let Err(errors) = parse_policy("policy.toml", &damaged, &[]) {
+            for error in errors.0 {
+                let line = damaged.split('\n').nth(error.line - 1);
+                let width = line.map(|line| line.chars().count());
+                proptest::prop_assert!(width.is_some_and(|width| error.column <= width + 1), "{error} in {damaged:?}");
+            }
+        }
+    }
 }
 
 #[test]

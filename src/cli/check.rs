@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::process::ExitCode;
 
+use jiff::Span;
+use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
 use serde_json::{Value, json};
 
 use super::{CliError, Globals};
@@ -29,7 +31,8 @@ pub fn run(_: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
 
 fn as_text(settings: &Settings, policy: &Policy, warnings: &[String], coloured: bool) -> String {
     let mut rows: Vec<(&str, &str, String)> = Vec::new();
-    rows.push(("mode", policy.mode.as_str(), short_hash(policy)));
+    rows.push(("mode", policy.mode.as_str(), format!("policy {}", short_hash(policy))));
+    rows.push(("hostname", &settings.hostname, format!("store {}", settings.store.display())));
     rows.extend(
         settings.listeners.values().map(|listener| ("listener", listener.name.as_str(), told_listener(listener))),
     );
@@ -58,8 +61,7 @@ fn as_text(settings: &Settings, policy: &Policy, warnings: &[String], coloured: 
             format!("{}, of {}, List-Id {list_id}{own}", policy.label_of(topic), topic.controller),
         )
     }));
-    let sources = rules_by_source(policy);
-    rows.extend(sources.iter().map(|(source, count)| ("rules", *source, format!("{count}"))));
+    rows.extend(rules_by_source(policy).into_iter().map(|(source, count)| ("rules", source, count.to_string())));
     let knobs = knobs(policy);
     rows.extend(knobs.iter().map(|(name, value)| ("knob", *name, value.clone())));
 
@@ -111,12 +113,16 @@ fn list(items: &[impl Display]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn rules_by_source(policy: &Policy) -> BTreeMap<&str, usize> {
-    let mut counts: BTreeMap<&str, usize> = policy.sources.iter().map(|source| (source.name.as_str(), 0)).collect();
-    for rule in &policy.rules {
-        *counts.entry(&rule.source).or_default() += 1;
-    }
-    counts
+/// In the order they are asked.
+fn rules_by_source(policy: &Policy) -> Vec<(&str, usize)> {
+    let count = |name: &str| policy.rules.iter().filter(|rule| rule.source == name).count();
+    policy.sources.iter().map(|source| (source.name.as_str(), count(&source.name))).collect()
+}
+
+/// "7 days", as it is written in the file.
+fn told_span(span: &Span) -> String {
+    let printer = SpanPrinter::new().spacing(Spacing::BetweenUnitsAndDesignators).designator(Designator::Verbose);
+    printer.span_to_string(span)
 }
 
 fn knobs(policy: &Policy) -> Vec<(&'static str, String)> {
@@ -134,17 +140,14 @@ fn knobs(policy: &Policy) -> Vec<(&'static str, String)> {
         ("retention_years", knobs.retention_years.to_string()),
         ("expiry_margin_days", knobs.expiry_margin_days.to_string()),
         ("doi_sources", list(&knobs.doi_sources)),
-        ("doi_window", format!("{:#}", knobs.doi_window)),
+        ("doi_window", told_span(&knobs.doi_window)),
         ("objection_subaddress", knobs.objection_subaddress.to_string()),
         ("objection_provider_alias", knobs.objection_provider_alias.to_string()),
         ("complaint_scope", knobs.complaint_scope.to_string()),
         ("unsubscribe_scope", knobs.unsubscribe_scope.to_string()),
         ("review_request_class", knobs.review_request_class.to_string()),
         ("mixed_action", knobs.mixed_action.to_string()),
-        (
-            "journal_retention",
-            policy.journal_retention.map_or_else(|| "unlimited".to_owned(), |span| format!("{span:#}")),
-        ),
+        ("journal_retention", policy.journal_retention.as_ref().map_or_else(|| "unlimited".to_owned(), told_span)),
     ]
 }
 
@@ -170,6 +173,8 @@ fn as_json(settings: &Settings, policy: &Policy, warnings: &[String]) -> Value {
     json!({
         "policy": policy.hash,
         "mode": policy.mode,
+        "hostname": settings.hostname,
+        "store": settings.store.display().to_string(),
         "listeners": settings.listeners.values().map(listener).collect::<Vec<_>>(),
         "upstreams": settings.upstreams.values().map(upstream).collect::<Vec<_>>(),
         "web": {
@@ -178,7 +183,7 @@ fn as_json(settings: &Settings, policy: &Policy, warnings: &[String]) -> Value {
         },
         "controllers": controllers.map(|c| json!({"id": c.id, "name": c.name, "domains": c.domains})).collect::<Vec<_>>(),
         "topics": topics.collect::<Vec<_>>(),
-        "rules": rules_by_source(policy),
+        "rules": rules_by_source(policy).into_iter().collect::<BTreeMap<_, _>>(),
         "knobs": knobs(policy).into_iter().collect::<BTreeMap<_, _>>(),
         "warnings": warnings,
     })

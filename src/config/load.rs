@@ -35,14 +35,13 @@ pub fn load_settings(path: &Path) -> Result<Settings, ConfigErrors> {
 pub fn load_policy(path: &Path) -> Result<Policy, ConfigErrors> {
     let name = path.display().to_string();
     let text = read(path)?;
-    let mut packs = Vec::new();
+    let mut paths: Vec<PathBuf> = Vec::new();
     for pattern in included(&name, &text) {
-        for pack in matching(&path.with_file_name("").join(&pattern)) {
-            let text = read(&pack)?;
-            packs.push((pack.display().to_string(), text));
-        }
+        let found = matching(&path.with_file_name("").join(&pattern));
+        paths.extend(found.into_iter().filter(|pack| !paths.contains(pack)).collect::<Vec<_>>());
     }
-    packs.dedup_by(|later, earlier| later.0 == earlier.0);
+    let texts = paths.iter().map(|pack| Ok((pack.display().to_string(), read(pack)?)));
+    let packs: Vec<(String, String)> = texts.collect::<Result<_, ConfigErrors>>()?;
     let packs: Vec<_> = packs.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     parse_policy(&name, &text, &packs)
 }

@@ -9,7 +9,7 @@ use super::error::ConfigErrors;
 use super::knobs_file::{read_knobs, refuse_later_knobs};
 use super::rules_file::{Names, read_rules};
 use super::sender_file::{read_controllers, read_topics};
-use super::values::Retention;
+use super::values::{Name, Retention};
 use crate::policy::rules::*;
 
 /// Reads a policy and the packs it includes, in the order their rules are to be asked.
@@ -69,7 +69,9 @@ fn read_root(name: &str, root: &mut Table<'_>, topic_names: &[String], controlle
     let later = "taking one group of recipients after the other";
     let mixed = [("group", later), ("one_at_a_time", later)];
     refuse_later_knobs(root);
-    let _patterns: Option<Vec<String>> = root.get("include");
+    if let Some(item) = root.item("include") {
+        item.each(read_pattern);
+    }
     let controllers = read_controllers(root);
     let topics = read_topics(root);
     let mut policy = Policy {
@@ -101,6 +103,18 @@ fn read_root(name: &str, root: &mut Table<'_>, topic_names: &[String], controlle
         policy.rules = read_rules(name, &item, &names);
     }
     policy
+}
+
+/// The loader knows one kind of pattern; another would silently name no file.
+fn read_pattern(item: &Item<'_>) -> Option<String> {
+    let Name(pattern) = item.read()?;
+    let (directory, file) = pattern.rsplit_once('/').unwrap_or(("", &pattern));
+    if directory.contains('*') || file.matches('*').count() > 1 || pattern.contains(['?', '[', '{']) {
+        return item.refuse(&format!(
+            "{pattern:?} is more than is understood; write one * in the file's name: \"mailers/*.toml\""
+        ));
+    }
+    Some(pattern)
 }
 
 fn read_time_zone(root: &mut Table<'_>) -> TimeZone {
