@@ -50,6 +50,10 @@ pub struct Received<'a> {
     pub at: &'a Zoned,
 }
 
+/// Tells our fields from those another program on the same machine writes.
+const PROGRAM: &str = "(Consentry)";
+
+/// One line, so that what the gate added to a message it forwards is one line to see, and one to strip.
 pub fn received(trace: &Received<'_>) -> InsertedField {
     let address = match trace.client.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
@@ -57,7 +61,7 @@ pub fn received(trace: &Received<'_>) -> InsertedField {
     };
     let mut clauses = vec![
         format!("from {} ([{address}])", cleaned(trace.helo)),
-        format!("by {}", cleaned(trace.hostname)),
+        format!("by {} {PROGRAM}", cleaned(trace.hostname)),
         format!("with {}", trace.protocol.keyword()),
         format!("id {}", cleaned(trace.id)),
     ];
@@ -66,7 +70,7 @@ pub fn received(trace: &Received<'_>) -> InsertedField {
         last.push(';');
     }
     clauses.push(date(trace.at));
-    InsertedField::folded("Received", &clauses)
+    InsertedField::new("Received", &clauses.join(" "))
 }
 
 /// An atom-like word without anything that ends or opens something in a Received field.
@@ -94,9 +98,10 @@ pub fn is_loop((total, ours): (usize, usize)) -> bool {
 }
 
 fn is_by(value: &str, hostname: &str) -> bool {
-    let mut words = value.split_whitespace();
-    let mut after_by = || words.by_ref().find(|word| word.eq_ignore_ascii_case("by")).and(words.next());
-    std::iter::from_fn(&mut after_by).any(|host| host.trim_end_matches([';', '.']).eq_ignore_ascii_case(hostname))
+    let words: Vec<&str> = value.split_whitespace().collect();
+    words.windows(3).any(|three| {
+        three[0].eq_ignore_ascii_case("by") && three[1].eq_ignore_ascii_case(hostname) && three[2] == PROGRAM
+    })
 }
 
 #[cfg(test)]
@@ -126,8 +131,8 @@ mod tests {
         let at = at();
         assert_eq!(
             received(&trace(&at)).to_wire(),
-            "Received: from mail.c.example ([192.0.2.7]) by gate.example.net with ESMTPSA\r\n\
-             \tid 01JABC for <anna@x.example>; Mon, 2 Mar 2026 09:05:07 +0100\r\n"
+            "Received: from mail.c.example ([192.0.2.7]) by gate.example.net (Consentry) with ESMTPSA \
+             id 01JABC for <anna@x.example>; Mon, 2 Mar 2026 09:05:07 +0100\r\n"
         );
     }
 
@@ -171,11 +176,12 @@ mod tests {
     fn hops_are_counted_and_ours_are_told_apart() {
         let ours = received(&trace(&at())).to_wire();
         let others = "Received: from gate.example.net by relay.example with SMTP; x\r\n\
-                      received : from by (x) by GATE.example.net; x\r\nX-Received: by gate.example.net\r\n";
+                      received : from by (x) by GATE.example.net (Consentry) with SMTP; x\r\n\
+                      Received: by gate.example.net (Postfix) with SMTP; x\r\nX-Received: by gate.example.net\r\n";
         let wire = format!("{ours}{others}{ours}\r\n").into_bytes();
         let head = MessageHead::locate(&wire, &HeadLimits::default()).unwrap();
         let counts = received_count(head.fields(&wire), "gate.example.net");
-        assert_eq!(counts, (4, 3));
+        assert_eq!(counts, (5, 3));
         assert!(is_loop(counts) && is_loop((101, 0)) && !is_loop((100, 2)));
     }
 }
