@@ -31,14 +31,19 @@ use crate::smtp::session::{Session, SessionRules, Step};
 const LINGER_BYTES: usize = 64 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(5);
 
+/// Room for a read of commands; a message comes in larger pieces.
+const COMMAND_READ: usize = 4 * 1024;
+
 /// Why the dialogue is over. The reply, if one is due, has been queued.
 pub enum End {
     /// Nothing more to say.
     Quit,
     /// The client broke the protocol: nothing more of it is run (R34).
     Violation,
-    /// The connection is gone or the client has stopped.
+    /// The connection is gone.
     Lost,
+    /// The client has stopped sending.
+    TimedOut,
     /// The handshake comes next.
     StartTls,
 }
@@ -80,16 +85,18 @@ pub async fn serve(worker: &Worker, door: &Arc<Door>, tcp: TcpStream, peer: Sock
             None => return,
         }
     }
-    connection.greet();
-    loop {
-        match connection.converse().await {
-            End::StartTls => match connection.handshake().await {
-                Some(secured) => connection = secured,
-                None => return,
-            },
-            end => return connection.close(end).await,
+    let mut end = match connection.greet() {
+        Ok(()) => connection.converse().await,
+        Err(end) => end,
+    };
+    while matches!(end, End::StartTls) {
+        match connection.handshake().await {
+            Some(secured) => connection = secured,
+            None => return,
         }
+        end = connection.converse().await;
     }
+    connection.close(end).await;
 }
 
 impl<'w> Connection<'w> {
@@ -141,21 +148,19 @@ impl<'w> Connection<'w> {
         Some(secured)
     }
 
-    fn greet(&mut self) {
+    /// 220, unless the client spoke before its turn (R3).
+    fn greet(&mut self) -> Result<(), End> {
         let early = !self.stream.is_encrypted() && has_waiting_bytes(self.stream.tcp());
         if early && self.door.settings.early_talk == EarlyTalk::Reject {
             self.say(&Reply::talks_out_of_turn());
-            self.input.clear();
-        } else {
-            self.say(&Reply::greeting(&self.worker.gate.settings.hostname));
+            return Err(End::Violation);
         }
+        self.say(&Reply::greeting(&self.worker.gate.settings.hostname));
+        Ok(())
     }
 
     /// Runs the dialogue until it ends.
     async fn converse(&mut self) -> End {
-        if self.output.starts_with(b"554") {
-            return End::Violation; // it spoke before it was greeted (R3)
-        }
         loop {
             let line = match self.next_line().await {
                 Ok(Ok(line)) => line,
@@ -199,14 +204,7 @@ impl<'w> Connection<'w> {
                     self.say(&Reply::shutting_down());
                     return Err(End::Quit);
                 }
-                filled = fill(&mut self.stream, &mut self.input, deadline) => match filled {
-                    Ok(()) => {}
-                    Err(End::Violation) => {
-                        self.say(&Reply::client_timed_out());
-                        return Err(End::Quit);
-                    }
-                    Err(end) => return Err(end),
-                },
+                filled = fill(&mut self.stream, &mut self.input, COMMAND_READ, deadline) => filled?,
             }
         }
     }
@@ -300,8 +298,8 @@ impl<'w> Connection<'w> {
     }
 
     /// Reads more input, until the deadline.
-    pub(super) async fn fill(&mut self, deadline: Instant) -> Result<(), End> {
-        fill(&mut self.stream, &mut self.input, deadline).await
+    pub(super) async fn fill(&mut self, room: usize, deadline: Instant) -> Result<(), End> {
+        fill(&mut self.stream, &mut self.input, room, deadline).await
     }
 
     /// One line of an AUTH exchange.
@@ -316,7 +314,7 @@ impl<'w> Connection<'w> {
                     return Err(End::Violation);
                 }
                 Err(_) => return Ok(Err(Reply::auth_line_too_long())),
-                Ok(None) => self.fill(deadline).await?,
+                Ok(None) => self.fill(COMMAND_READ, deadline).await?,
             }
         }
     }
@@ -335,10 +333,16 @@ impl<'w> Connection<'w> {
         }
     }
 
-    /// Ends the connection so that the client can read our last reply.
+    /// Ends the connection so that the client can read our last reply. A client that
+    /// vanished leaves upstream with a closed connection and no other byte (R101).
     async fn close(mut self, end: End) {
-        let client_left = matches!(end, End::Lost);
-        if !client_left && self.flush().await.is_ok() {
+        if matches!(end, End::Lost) {
+            return;
+        }
+        if matches!(end, End::TimedOut) {
+            self.say(&Reply::client_timed_out());
+        }
+        if self.flush().await.is_ok() {
             let _ = tokio::time::timeout(LINGER_TIME, self.stream.shutdown()).await;
         }
         if matches!(end, End::Violation) {
@@ -353,7 +357,7 @@ impl<'w> Connection<'w> {
         let mut thrown_away = 0;
         while thrown_away < LINGER_BYTES {
             self.input.clear();
-            if self.fill(deadline).await.is_err() {
+            if self.fill(COMMAND_READ, deadline).await.is_err() {
                 return;
             }
             thrown_away += self.input.len();
@@ -361,12 +365,12 @@ impl<'w> Connection<'w> {
     }
 }
 
-/// Reads what is there. [`End::Violation`] stands for a deadline that passed.
-async fn fill(stream: &mut Stream, input: &mut Vec<u8>, deadline: Instant) -> Result<(), End> {
-    input.reserve(4096);
+/// Reads what is there, at least one byte.
+async fn fill(stream: &mut Stream, input: &mut Vec<u8>, room: usize, deadline: Instant) -> Result<(), End> {
+    input.reserve(room);
     match timeout_at(deadline, stream.read_buf(input)).await {
         Ok(Ok(1..)) => Ok(()),
         Ok(_) => Err(End::Lost),
-        Err(_) => Err(End::Violation),
+        Err(_) => Err(End::TimedOut),
     }
 }

@@ -179,8 +179,16 @@ impl Fanout {
             }
         } else {
             hop.reset().await;
+            reply = self.name_who_has_it(&transaction, reply);
         }
         Answer { reply, ledger_key: self.key }
+    }
+
+    /// A refusal of some copies when others were taken and no report can tell (R71).
+    fn name_who_has_it(&self, transaction: &Transaction<'_>, reply: Reply) -> Reply {
+        let taken = self.outcomes.iter().filter(|(_, outcome)| matches!(outcome, CopyOutcome::Accepted(_)));
+        let names: Vec<&str> = taken.map(|(n, _)| transaction.verdicts[*n].recipient.as_str()).collect();
+        if reply.is_permanent() && !names.is_empty() { reply.with_delivered(&names) } else { reply }
     }
 
     /// Hands the notice to upstream before the client hears 250 (R63).

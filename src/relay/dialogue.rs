@@ -22,6 +22,9 @@ use crate::smtp::data::DataReader;
 use crate::smtp::reply::Reply;
 use crate::smtp::session::Recipient;
 
+/// Room for a read of message content.
+const MESSAGE_READ: usize = 32 * 1024;
+
 impl Connection<'_> {
     /// MAIL goes upstream now, and its answer is the answer (R17). The policy in
     /// force at this moment is the message's until its final reply.
@@ -211,17 +214,12 @@ impl Connection<'_> {
         let mut drain = self.drain.clone();
         tokio::select! {
             biased;
-            filled = self.fill(deadline) => match filled {
-                Err(End::Violation) => {
-                    self.say(&Reply::client_timed_out());
-                    Err(End::Quit)
-                }
-                Err(end) => {
+            filled = self.fill(MESSAGE_READ, deadline) => {
+                if matches!(filled, Err(End::Lost)) {
                     tracing::info!(session = self.id, note = "client_abort", "the client left before the end of its data");
-                    Err(end)
                 }
-                Ok(()) => Ok(()),
-            },
+                filled
+            }
             () = drain.over() => {
                 self.say(&Reply::shutting_down());
                 Err(End::Quit)

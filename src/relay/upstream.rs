@@ -5,6 +5,7 @@
 //! for each recipient of the open transaction and refuses anything else.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -132,30 +133,9 @@ impl Upstream {
         })
     }
 
-    /// A session with upstream: connected, secured, greeted, logged in where settings say so.
+    /// A session with upstream: connected, secured, greeted, logged in where
+    /// settings say so. The first address that gives one.
     pub async fn connect(&self) -> Result<UpstreamConnection, UpstreamError> {
-        let (stream, host) = self.reach().await?;
-        let mut connection = UpstreamConnection::new(stream, &self.settings);
-        if self.settings.tls == TlsMode::Implicit {
-            connection = self.secure(connection, &host).await?;
-        }
-        connection.greeting().await?;
-        connection.hello(&self.hostname).await?;
-        if self.settings.tls == TlsMode::Starttls {
-            connection = self.start_tls(connection, &host).await?;
-            connection.hello(&self.hostname).await?; // what was said in clear is forgotten (R82)
-        }
-        if let Some(login) = &self.settings.login {
-            connection.log_in(login).await?;
-        }
-        if let Ok(mut learned) = self.learned.lock() {
-            *learned = Some(connection.capabilities.clone());
-        }
-        Ok(connection)
-    }
-
-    /// The first address that takes a connection.
-    async fn reach(&self) -> Result<(TcpStream, String), UpstreamError> {
         let mut failure = UpstreamError::Unresolvable;
         for (host, port) in &self.settings.address {
             let target = (host.trim_matches(['[', ']']), *port);
@@ -163,15 +143,51 @@ impl Upstream {
                 continue;
             };
             for address in found {
-                failure = UpstreamError::Unreachable;
-                if let Ok(Ok(stream)) = timeout(self.settings.connect_timeout, TcpStream::connect(address)).await {
-                    // The final dot must not wait for a delayed acknowledgement.
-                    stream.set_nodelay(true)?;
-                    return Ok((stream, host.clone()));
+                match self.open(host, address).await {
+                    Ok(connection) => {
+                        if let Ok(mut learned) = self.learned.lock() {
+                            *learned = Some(connection.capabilities.clone());
+                        }
+                        return Ok(connection);
+                    }
+                    Err(error) => failure = error,
                 }
             }
         }
         Err(failure)
+    }
+
+    async fn open(&self, host: &str, address: SocketAddr) -> Result<UpstreamConnection, UpstreamError> {
+        let stream = match timeout(self.settings.connect_timeout, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => stream,
+            _ => return Err(UpstreamError::Unreachable),
+        };
+        // The final dot must not wait for a delayed acknowledgement.
+        stream.set_nodelay(true)?;
+        self.settle_in(UpstreamConnection::new(stream, &self.settings), host).await.map_err(|error| match error {
+            UpstreamError::Closed | UpstreamError::TimedOut | UpstreamError::Leaving(_) => UpstreamError::Unreachable,
+            other => other,
+        })
+    }
+
+    async fn settle_in(
+        &self,
+        mut connection: UpstreamConnection,
+        host: &str,
+    ) -> Result<UpstreamConnection, UpstreamError> {
+        if self.settings.tls == TlsMode::Implicit {
+            connection = self.secure(connection, host).await?;
+        }
+        connection.greeting().await?;
+        connection.hello(&self.hostname).await?;
+        if self.settings.tls == TlsMode::Starttls {
+            connection = self.start_tls(connection, host).await?;
+            connection.hello(&self.hostname).await?; // what was said in clear is forgotten (R82)
+        }
+        if let Some(login) = &self.settings.login {
+            connection.log_in(login).await?;
+        }
+        Ok(connection)
     }
 
     async fn start_tls(&self, mut plain: UpstreamConnection, host: &str) -> Result<UpstreamConnection, UpstreamError> {
@@ -222,7 +238,7 @@ pub struct UpstreamConnection {
     transaction: Option<Vec<EmailAddress>>,
     /// Something went wrong that leaves the dialogue out of step.
     unusable: bool,
-    /// Carried a command since it was opened: it may have been closed for idleness.
+    /// Carried a transaction before: it may have been closed for idleness since.
     used: bool,
 }
 
@@ -280,7 +296,7 @@ impl UpstreamConnection {
         !self.unusable && self.input.is_empty()
     }
 
-    /// Whether earlier commands went over it, so that it may have grown old.
+    /// Whether it carried a transaction before, so that it may have grown old.
     pub fn was_used(&self) -> bool {
         self.used
     }
@@ -341,6 +357,7 @@ impl UpstreamConnection {
         let parameters = MailParameters { size, ..parameters.clone() };
         let reply = self.ask(&format!("MAIL FROM:{from}{}", parameters.render(size)), self.patience.mail).await?;
         let reply = self.sensible(reply)?;
+        self.used = true;
         if reply.is_positive() {
             self.transaction = Some(Vec::new());
         }
@@ -485,7 +502,6 @@ impl UpstreamConnection {
     /// One deadline for the whole reply, however slowly it drips.
     async fn read_reply(&mut self, patience: Duration) -> Result<Reply, UpstreamError> {
         let outcome = timeout(patience, self.read_one()).await.unwrap_or(Err(UpstreamError::TimedOut));
-        self.used = true;
         match outcome {
             Ok(reply) if reply.code() == 421 => {
                 self.unusable = true;

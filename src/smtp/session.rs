@@ -187,8 +187,11 @@ impl Session {
         {
             self.errors += 1;
         }
-        if self.errors >= self.rules.max_errors || self.idle_commands > self.rules.max_idle_commands {
+        if self.errors >= self.rules.max_errors {
             return Step::Close(Reply::too_many_errors());
+        }
+        if self.idle_commands > self.rules.max_idle_commands {
+            return Step::Close(Reply::too_many_idle_commands());
         }
         step
     }

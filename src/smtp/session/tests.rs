@@ -90,7 +90,8 @@ fn data_needs_a_recipient_upstream_accepted() {
 
 #[test]
 fn whatever_ends_a_transaction_leaves_nothing_of_it() {
-    let endings: [(&str, fn(&mut Session)); 6] = [
+    type Ending = fn(&mut Session);
+    let endings: [(&str, Ending); 6] = [
         ("RSET", |session| play(session, &[("RSET", "250 reset")])),
         ("EHLO", |session| play(session, &[("EHLO again.example", "ehlo")])),
         ("HELO", |session| play(session, &[("HELO again.example", "helo")])),
