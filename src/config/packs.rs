@@ -8,7 +8,28 @@ macro_rules! packs {
     };
 }
 
-packs!();
+packs!(
+    "civicrm.toml",
+    "clouds.toml",
+    "cron.toml",
+    "dolibarr.toml",
+    "forges.toml",
+    "listmonk.toml",
+    "mailman.toml",
+    "mailtrain.toml",
+    "mautic.toml",
+    "odoo.toml",
+    "phplist.toml",
+    "postmark.toml",
+    "sendgrid.toml",
+    "sendy.toml",
+    "ses.toml",
+    "sparkpost.toml",
+    "spip.toml",
+    "suitecrm.toml",
+    "various.toml",
+    "wordpress.toml",
+);
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::facts::{FieldFact, MessageFacts};
 use super::rules::{Condition, TextTest};
 use crate::message::{address_list, encoded_word};
-use crate::smtp::address::{ReversePath, domain_key};
+use crate::smtp::address::{EmailAddress, ReversePath, domain_key};
 
 /// Fields that a message has many of by design: a test of one means any of them. Every other field that is repeated
 /// leaves open which instance a reader goes by (R48).
@@ -113,7 +113,9 @@ impl<'a> Reading<'a> {
             Condition::Subject(test) => self.field("subject", test),
             Condition::FromDomain(domain) => Truth::of_instances(self.from_domains().map(|key| key == *domain)),
             Condition::FromAddress(address) => {
-                Truth::of_instances(self.from.iter().map(|from| from.eq_ignore_ascii_case(address)))
+                let key = |text: &str| EmailAddress::parse(text).ok().map(|address| address.consent_key());
+                let wanted = key(address);
+                Truth::of_instances(self.from.iter().map(|from| wanted.is_some() && key(from) == wanted))
             }
             Condition::EnvelopeDomain(domain) => Truth::clear(self.envelope_domain().is_some_and(|key| key == *domain)),
             Condition::Listener(name) => Truth::clear(origin.listener == *name),
