@@ -262,3 +262,6 @@ fn sender(policy: &Policy, reading: &Reading<'_>) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -192,3 +192,6 @@ pub fn refuse_before_data(
     let never = topics.all(|topic| blocked(&on(topic)));
     Some(verdict).filter(|verdict| never && blocked(verdict))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::period;
-use super::record::{self, Confirmation, Record, Request};
+use super::record::{self, Confirmation, Record};
 use super::verdict::{Finding, Reason};
 use crate::consent::event::{EventType, RecordedEvent};
 use crate::consent::scope;
@@ -91,7 +91,7 @@ pub fn standing(record: &Record<'_>, topics: &[String]) -> Option<Finding> {
 /// Only an explicit act of the person to this controller, by mail, confirmed where it must be.
 fn lifts(record: &Record<'_>, recorded: &RecordedEvent) -> bool {
     let confirmed = match recorded.event.kind {
-        EventType::OptIn => matches!(record.request(recorded), None | Some(Request::Confirmed)),
+        EventType::OptIn => record.request(recorded).is_none(),
         EventType::OptInConfirmed => {
             matches!(record.confirmation(recorded), Some(Confirmation::Answers(_) | Confirmation::Alone))
         }

@@ -109,9 +109,9 @@ fn for_topic<'a>(question: &Question<'a>, topic: &str) -> Option<Result<Grant<'a
     best
 }
 
-/// A pending opt-in whose confirmation came in time says nothing that the confirmation does not say.
+/// Of a request whose confirmation came in time only what was confirmed counts, and that the confirmation says.
 fn superseded(record: &Record<'_>, recorded: &RecordedEvent) -> bool {
-    recorded.event.kind == EventType::OptInPending && record.request(recorded) == Some(Request::Confirmed)
+    record.request(recorded) == Some(Request::Confirmed)
 }
 
 fn examine<'a>(question: &Question<'a>, recorded: &'a RecordedEvent, topic: &str) -> Result<Grant<'a>, Failure<'a>> {

@@ -202,21 +202,18 @@ impl<'a> Record<'a> {
 
     /// A confirmation answers the latest open request for its topics.
     fn match_confirmations(&mut self) {
-        for recorded in self.events.clone() {
-            if recorded.event.channel != "email" {
-                continue;
+        let by_mail: Vec<&RecordedEvent> =
+            self.events.iter().copied().filter(|recorded| recorded.event.channel == "email").collect();
+        let asked = by_mail.iter().filter(|recorded| self.needs_confirmation(recorded));
+        self.requests = asked.map(|recorded| (recorded.seq, Request::Open)).collect();
+        for recorded in by_mail.into_iter().filter(|recorded| recorded.event.kind == EventType::OptInConfirmed) {
+            let confirmation = self.answered_by(recorded);
+            match confirmation {
+                Confirmation::Answers(seq) => _ = self.requests.insert(seq, Request::Confirmed),
+                Confirmation::Late(seq) => _ = self.requests.insert(seq, Request::Late),
+                Confirmation::Alone | Confirmation::Repeated => {}
             }
-            if self.needs_confirmation(recorded) {
-                self.requests.insert(recorded.seq, Request::Open);
-            } else if recorded.event.kind == EventType::OptInConfirmed {
-                let confirmation = self.answered_by(recorded);
-                match confirmation {
-                    Confirmation::Answers(seq) => _ = self.requests.insert(seq, Request::Confirmed),
-                    Confirmation::Late(seq) => _ = self.requests.insert(seq, Request::Late),
-                    Confirmation::Alone | Confirmation::Repeated => {}
-                }
-                self.confirmations.insert(recorded.seq, confirmation);
-            }
+            self.confirmations.insert(recorded.seq, confirmation);
         }
     }
 

@@ -1,0 +1,321 @@
+//! What holds for every history of a person, and what is told of the decision. Single decisions are tables in
+//! `tests/cases`.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::*;
+use crate::config::parse_policy;
+use crate::consent::event::{Actor, ConsentEvent, RecordedEvent};
+use crate::consent::state::{ContactState, Suppression};
+use crate::policy::classify::classify;
+use crate::policy::facts::{FieldFact, Origin};
+use crate::policy::rules::{Mode, Pin};
+use crate::policy::verdict::Permit;
+use crate::smtp::address::ReversePath;
+
+const NOW: &str = "2026-05-15T08:00:00Z";
+const ADDRESSES: [&str; 3] = ["anna@x.example", "anna+shop@x.example", "ANNA@x.example"];
+
+fn policy() -> Policy {
+    let text = r#"
+        [controller.c]
+        name = "C"
+        domains = ["c.example"]
+        languages = ["en"]
+        privacy_url = "https://c.example/privacy"
+        contact = "privacy@c.example"
+        [topic.offers]
+        controller = "c"
+        label = { en = "Offers" }
+        [topic."offers/books"]
+        controller = "c"
+        label = { en = "Books" }
+        [topic.letters]
+        controller = "c"
+        label = { en = "Letters" }
+        own_consent = true
+    "#;
+    parse_policy("policy.toml", text, &[]).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn address(text: &str) -> EmailAddress {
+    EmailAddress::parse(text).unwrap()
+}
+
+fn anna() -> EmailAddress {
+    address("anna@x.example")
+}
+
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+/// A message as a trusted mailer declares it.
+fn message(class: &str, topics: &str) -> MessageFacts {
+    let field = |name: &str, value: &str| FieldFact { name: name.into(), value: value.into() };
+    let fields =
+        vec![field("from", "news@c.example"), field("x-consentry-class", class), field("x-consentry-topics", topics)];
+    MessageFacts {
+        origin: origin(None),
+        envelope_from: ReversePath::parse("bounces@c.example").unwrap(),
+        recipients: 1,
+        readings: vec![fields],
+        fields_kept: Vec::new(),
+    }
+}
+
+fn origin(pin: Option<Pin>) -> Origin {
+    Origin {
+        listener: "submission".into(),
+        credential: None,
+        client: IpAddr::from([127, 0, 0, 1]),
+        may_send: vec![Class::Service, Class::Promotional],
+        trust_headers: true,
+        pin,
+    }
+}
+
+fn event(kind: EventType, at: &str, topics: &[&str]) -> ConsentEvent {
+    ConsentEvent {
+        at: Some(at.parse().unwrap()),
+        topics: Some(topics.iter().map(|topic| (*topic).to_owned()).collect()),
+        actor: Some(Actor::Person),
+        mechanism: Some("unticked_box_ticked".into()),
+        source: Some("web:form".into()),
+        text_version: Some("letter-1".into()),
+        ..ConsentEvent::new(anna(), "c", kind)
+    }
+}
+
+/// What the store would say of Anna after these events.
+fn consulted(events: Vec<ConsentEvent>) -> Consulted {
+    let numbered =
+        events.into_iter().enumerate().map(|(index, event)| RecordedEvent::new(index as i64 + 1, event, now()));
+    of_recorded(numbered.collect())
+}
+
+fn of_recorded(events: Vec<RecordedEvent>) -> Consulted {
+    let (mut exact, mut tagged) = (Vec::new(), Vec::new());
+    for recorded in events {
+        let own = recorded.event.address.consent_key() == anna().consent_key();
+        if own { exact.push(recorded) } else { tagged.push(recorded) }
+    }
+    let relatives = vec![ContactState::fold(address("anna+shop@x.example"), tagged)];
+    Consulted { exact: Some(ContactState::fold(anna(), exact)), relatives, contact_id: 1, suppressed: None }
+}
+
+fn decided(facts: &MessageFacts, known: &Consulted) -> Verdict {
+    let policy = policy();
+    decide(&policy, &classify(&policy, facts), &anna(), Consultation::Known(known), now())
+}
+
+fn books(known: &Consulted) -> Verdict {
+    decided(&message("promotional", "offers/books"), known)
+}
+
+fn any_event() -> impl Strategy<Value = ConsentEvent> {
+    use EventType as T;
+    let kinds = vec![
+        T::OptIn,
+        T::OptIn,
+        T::OptInPending,
+        T::OptInConfirmed,
+        T::NoAnswer,
+        T::Refuse,
+        T::Withdraw,
+        T::Object,
+        T::Complaint,
+        T::Collected,
+        T::Purchase,
+        T::Contact,
+    ];
+    let topics = select(vec![&["offers"][..], &["offers/books"], &["letters"], &["offers", "offers/books"], &["*"]]);
+    let actor = select(vec![
+        Some(Actor::Person),
+        Some(Actor::Person),
+        Some(Actor::Delegate),
+        Some(Actor::Operator),
+        Some(Actor::Import),
+        None,
+    ]);
+    let mechanism =
+        select(vec!["unticked_box_ticked", "unticked_box_ticked", "double_opt_in", "oral_delegated", "preticked_box"]);
+    let channel = select(vec!["email", "email", "email", "sms"]);
+    let provenance = select(vec!["direct_form", "bought"]);
+    // Within four years before now, to the second: two acts at the very same moment are a case of their own.
+    let at = 0..4 * 366 * 86_400_i64;
+    let to = select(vec![ADDRESSES[0], ADDRESSES[0], ADDRESSES[1], ADDRESSES[2]]);
+    (select(kinds), at, topics, actor, mechanism, channel, provenance, to).prop_map(
+        |(kind, before, topics, actor, mechanism, channel, provenance, to)| ConsentEvent {
+            at: Timestamp::from_second(now().as_second() - before).ok(),
+            address: address(to),
+            actor,
+            channel: channel.into(),
+            mechanism: Some(mechanism.into()),
+            provenance: (kind == T::Collected).then(|| provenance.into()),
+            state: (kind == T::Purchase).then(|| "paid".into()),
+            profile_kind: (kind == T::Contact).then(|| "reply".into()),
+            ..event(kind, NOW, topics)
+        },
+    )
+}
+
+fn histories() -> impl Strategy<Value = Vec<ConsentEvent>> {
+    proptest::collection::vec(any_event(), 0..10)
+}
+
+fn rank(verdict: &Verdict) -> bool {
+    verdict.decision == Decision::Allow
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_order_of_recording_does_not_matter(history in histories(), turn in 0..10_usize) {
+        let mut turned = history.clone();
+        turned.reverse();
+        let by = turn.min(turned.len());
+        turned.rotate_left(by);
+        let (one, other) = (books(&consulted(history)), books(&consulted(turned)));
+        prop_assert_eq!((one.decision, one.reason, one.last_day), (other.decision, other.reason, other.last_day));
+    }
+
+    #[test]
+    fn at_the_same_moment_the_objection_wins_whatever_was_recorded_first(history in histories(), first in any::<bool>()) {
+        let (yes, no) = (event(EventType::OptIn, NOW, &["offers/books"]), event(EventType::Object, NOW, &["offers/books"]));
+        let mut history = history;
+        history.extend(if first { [yes, no] } else { [no, yes] });
+        prop_assert_eq!(books(&consulted(history)).decision, Decision::Block);
+    }
+
+    #[test]
+    fn one_more_objection_never_allows_more(history in histories(), added in any_event(), kind in 0..4_usize, channel in select(vec!["email", "*"])) {
+        let kinds = [EventType::Refuse, EventType::Withdraw, EventType::Object, EventType::Complaint];
+        let objection = ConsentEvent { kind: kinds[kind], channel: channel.into(), state: None, provenance: None, profile_kind: None, ..added };
+        for topics in ["offers/books", "letters", "offers/books, letters", ""] {
+            let facts = message("promotional", topics);
+            let before = decided(&facts, &consulted(history.clone()));
+            let after = decided(&facts, &consulted(history.iter().cloned().chain([objection.clone()]).collect()));
+            prop_assert!(rank(&before) || !rank(&after), "{} became {}", before.because, after.because);
+        }
+    }
+
+    #[test]
+    fn a_mark_of_somebody_forgotten_never_allows_more(history in histories(), before in 0..4 * 366 * 86_400_i64) {
+        let known = consulted(history);
+        let at = Timestamp::from_second(now().as_second() - before).unwrap();
+        let marked = Consulted { suppressed: Some(Suppression { at, topics: Vec::new() }), ..known.clone() };
+        prop_assert!(rank(&books(&known)) || !rank(&books(&marked)));
+    }
+
+    #[test]
+    fn nobody_but_the_person_turns_an_objection_into_permission(history in histories(), added in proptest::collection::vec(any_event(), 1..4), erased in any::<bool>()) {
+        let before = books(&consulted(history.clone()));
+        prop_assume!(matches!(before.reason, Reason::ObjGlobal | Reason::ObjTopic | Reason::ObjComplaint));
+        let foreign = added.into_iter().map(|event| ConsentEvent {
+            actor: event.actor.filter(|actor| *actor != Actor::Person),
+            ..event
+        });
+        let erasure = erased.then(|| ConsentEvent { actor: Some(Actor::Operator), ..event(EventType::Erase, NOW, &[]) });
+        let after = books(&consulted(history.into_iter().chain(erasure).chain(foreign).collect()));
+        prop_assert_eq!(after.decision, Decision::Block);
+        prop_assert!(after.reason.as_str().starts_with("OBJ_"), "{}", after.because);
+    }
+
+    #[test]
+    fn service_mail_goes_whatever_the_person_said(history in histories()) {
+        let verdict = decided(&message("service", "offers/books"), &consulted(history));
+        prop_assert_eq!((verdict.decision, verdict.reason, verdict.basis), (Decision::Allow, Reason::SvcOk, Some(Basis::Service)));
+    }
+
+    #[test]
+    fn nothing_promotional_goes_while_the_store_is_silent(topics in select(vec!["offers/books", "letters", ""])) {
+        let policy = policy();
+        let classification = classify(&policy, &message("promotional", topics));
+        let verdict = decide(&policy, &classification, &anna(), Consultation::Unavailable, now());
+        prop_assert_eq!((verdict.decision, verdict.permit()), (Decision::Defer, None));
+    }
+
+    #[test]
+    fn what_is_refused_before_data_would_be_refused_after_it(history in histories(), topics in select(vec!["offers", "offers/books", "letters"])) {
+        let policy = policy();
+        let pin = Pin { class: Class::Promotional, controller: Some("c".into()), topics: Vec::new() };
+        let envelope = MessageFacts { origin: origin(Some(pin)), readings: Vec::new(), ..message("promotional", topics) };
+        let known = consulted(history);
+        let consultation = Consultation::Known(&known);
+        if refuse_before_data(&policy, &envelope, &anna(), consultation, now()).is_some() {
+            let whole = MessageFacts { origin: envelope.origin, ..message("promotional", topics) };
+            let verdict = decide(&policy, &classify(&policy, &whole), &anna(), consultation, now());
+            prop_assert_eq!(verdict.decision, Decision::Block);
+        }
+    }
+}
+
+#[test]
+fn the_verdict_names_its_fact_and_the_date_in_the_zone_of_the_policy() {
+    let opt_in = event(EventType::OptIn, "2026-01-10T11:00:00Z", &["offers/books"]);
+    let no = event(EventType::Object, "2026-02-01T23:30:00Z", &["offers/books"]);
+    let allowed = books(&consulted(vec![opt_in.clone()]));
+    assert_eq!(allowed.because, "opted in to offers/books on 10 January 2026 (event 1)");
+    assert_eq!((allowed.events, allowed.last_day), (vec![1], Some(jiff::civil::date(2029, 1, 10))));
+    let blocked = books(&consulted(vec![opt_in, no]));
+    assert_eq!(blocked.because, "objected to offers/books on 2 February 2026 (event 2)");
+    assert_eq!((blocked.events, blocked.last_day), (vec![2], None));
+}
+
+#[test]
+fn a_contact_that_renewed_the_consent_is_named_among_the_events() {
+    let opt_in = event(EventType::OptIn, "2022-06-01T10:00:00Z", &["offers/books"]);
+    let reply = ConsentEvent {
+        profile_kind: Some("reply".into()),
+        topics: None,
+        ..event(EventType::Contact, "2025-05-01T10:00:00Z", &[])
+    };
+    let verdict = books(&consulted(vec![opt_in, reply]));
+    assert_eq!((verdict.events, verdict.last_day), (vec![1, 2], Some(jiff::civil::date(2028, 5, 1))));
+}
+
+#[test]
+fn monitor_mode_says_block_and_lets_through() {
+    let policy = Policy { mode: Mode::Monitor, ..policy() };
+    let classification = classify(&policy, &message("promotional", "offers/books"));
+    let verdict = decide(&policy, &classification, &anna(), Consultation::Known(&Consulted::default()), now());
+    assert_eq!((verdict.decision, verdict.reason), (Decision::Block, Reason::ConsentNone));
+    assert!(verdict.permit().is_some_and(Permit::is_observed));
+}
+
+#[test]
+fn a_mark_for_one_topic_stops_that_topic() {
+    let at = "2026-03-01T10:00:00Z".parse().unwrap();
+    let known = consulted(vec![event(EventType::OptIn, "2026-01-10T11:00:00Z", &["offers", "letters"])]);
+    let known = Consulted { suppressed: Some(Suppression { at, topics: vec!["letters".into()] }), ..known };
+    let letters = decided(&message("promotional", "letters"), &known);
+    assert_eq!((letters.decision, letters.reason), (Decision::Block, Reason::ObjHash));
+    assert_eq!(books(&known).reason, Reason::OkOptIn);
+}
+
+#[test]
+fn before_data_a_consent_for_any_topic_keeps_the_door_open() {
+    let policy = policy();
+    let pin = |topics: &[&str]| Pin {
+        class: Class::Promotional,
+        controller: Some("c".into()),
+        topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+    };
+    let reason = |pin: Pin, known: &Consulted| {
+        let facts = MessageFacts { origin: origin(Some(pin)), readings: Vec::new(), ..message("promotional", "") };
+        refuse_before_data(&policy, &facts, &anna(), Consultation::Known(known), now()).map(|verdict| verdict.reason)
+    };
+    let nobody = Consulted::default();
+    let letters = consulted(vec![event(EventType::OptIn, "2026-01-10T11:00:00Z", &["letters"])]);
+    let refused = consulted(vec![event(EventType::Object, "2026-01-10T11:00:00Z", &["*"])]);
+    assert_eq!(reason(pin(&[]), &nobody), Some(Reason::ConsentNone));
+    assert_eq!(reason(pin(&[]), &letters), None);
+    assert_eq!(reason(pin(&["offers"]), &letters), Some(Reason::ConsentTopic));
+    assert_eq!(reason(pin(&[]), &refused), Some(Reason::ObjGlobal));
+}
