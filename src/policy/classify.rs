@@ -176,7 +176,7 @@ impl Classification {
             let known = self.topics.iter().filter_map(|path| policy.topics.get(path));
             known.flat_map(|topic| &topic.families).for_each(|family| add(&mut self.families, family.clone()));
         }
-        self.from_addresses = reading.from_addresses().to_vec();
+        self.from_addresses = reading.author_addresses().to_vec();
         let pinned = pin.and_then(|pin| pin.controller.clone());
         self.controller = pinned.or_else(|| ruling.controller()).or_else(|| sender(policy, reading));
     }
@@ -253,7 +253,7 @@ fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
 /// as good as none.
 fn sender(policy: &Policy, reading: &Reading<'_>) -> Option<String> {
     let mut owners: Vec<&str> = Vec::new();
-    for domain in reading.from_domains() {
+    for domain in reading.author_domains() {
         policy.controller_of_domain(&domain).into_iter().for_each(|owner| add(&mut owners, &owner.id));
     }
     match owners.as_slice() {

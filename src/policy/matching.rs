@@ -87,12 +87,12 @@ impl<'a> Reading<'a> {
         self.fields.get(name).map_or(&[], Vec::as_slice)
     }
 
-    pub fn from_addresses(&self) -> &[String] {
+    pub fn author_addresses(&self) -> &[String] {
         &self.from
     }
 
     /// The domains of the From addresses as keys.
-    pub fn from_domains(&self) -> impl Iterator<Item = String> {
+    pub fn author_domains(&self) -> impl Iterator<Item = String> {
         self.from.iter().filter_map(|address| address.rsplit_once('@')).map(|(_, domain)| domain_key(domain))
     }
 
@@ -111,7 +111,7 @@ impl<'a> Reading<'a> {
             Condition::Not(inner) => self.truth(inner).not(),
             Condition::Header { name, test } => self.field(name, test),
             Condition::Subject(test) => self.field("subject", test),
-            Condition::FromDomain(domain) => Truth::of_instances(self.from_domains().map(|key| key == *domain)),
+            Condition::FromDomain(domain) => Truth::of_instances(self.author_domains().map(|key| key == *domain)),
             Condition::FromAddress(address) => {
                 let key = |text: &str| EmailAddress::parse(text).ok().map(|address| address.consent_key());
                 let wanted = key(address);

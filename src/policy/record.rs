@@ -70,7 +70,7 @@ impl<'a> Record<'a> {
         consulted: &'a Consulted,
         now: Timestamp,
     ) -> Record<'a> {
-        let known = consulted.exact.iter().flat_map(|state| kept(state));
+        let known = consulted.exact.iter().flat_map(kept);
         let mut record = Record {
             policy,
             controller,

@@ -68,6 +68,8 @@ const PACK_TWO: &str = r#"
     class = "service"
 "#;
 
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 fn policy() -> Policy {
     parse_policy("policy.toml", POLICY, &[("one.toml", PACK_ONE), ("two.toml", PACK_TWO)])
         .unwrap_or_else(|errors| panic!("{errors}"))
@@ -100,7 +102,7 @@ fn classified(fields: &[(&str, &str)]) -> Classification {
 
 #[test]
 fn the_first_rule_that_matches_gives_the_class_and_names_itself() {
-    let table: [(&[(&str, &str)], Class, &str); 8] = [
+    let table: [(Fields<'_>, Class, &str); 8] = [
         (&[("x-template", "order-paid")], Class::Service, "receipts"),
         (&[("x-template", "Letter-7")], Class::Promotional, "letters"),
         (&[("x-template", "other")], Class::Promotional, "unknown_class"),
@@ -214,7 +216,7 @@ fn a_pin_stands_above_headers_and_rules() {
 
 #[test]
 fn mail_systems_are_known_by_more_than_the_null_reverse_path() {
-    let table: [(&[(&str, &str)], bool); 7] = [
+    let table: [(Fields<'_>, bool); 7] = [
         (&[], false),
         (&[("content-type", "Multipart/Report; report-type=delivery-status")], true),
         (&[("content-type", "text/plain")], false),
@@ -233,7 +235,7 @@ fn mail_systems_are_known_by_more_than_the_null_reverse_path() {
 
 #[test]
 fn the_sender_is_who_owns_from_else_who_owns_the_envelope() {
-    let table: [(&[(&str, &str)], Option<&str>); 6] = [
+    let table: [(Fields<'_>, Option<&str>); 6] = [
         (&[("from", "d@D.example")], Some("d")),
         (&[("from", "x@elsewhere.example")], Some("c")),
         (&[("from", "\"x@d.example\" <c@c.example>")], Some("c")),
