@@ -1,5 +1,5 @@
-//! Real messages, where a folder of them is at hand: `CONSENTRY_MESSAGES=folder cargo test --test real_messages`.
-//! Without it there is nothing to read and nothing to fail.
+//! Real messages, where a folder of them is at hand: the shared corpus beside the repository, or
+//! `CONSENTRY_MESSAGES=folder cargo test --test real_messages`. Without one there is nothing to read and nothing to fail.
 
 use std::path::{Path, PathBuf};
 
@@ -34,9 +34,14 @@ fn wire_form(text: &[u8]) -> Vec<u8> {
 }
 
 fn each_message(mut check: impl FnMut(&Path, &[u8], &MessageHead)) {
-    let Some(folder) = std::env::var_os("CONSENTRY_MESSAGES") else { return };
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus/messages");
+    let folder = std::env::var_os("CONSENTRY_MESSAGES").map_or(PathBuf::from(corpus), PathBuf::from);
+    if !folder.is_dir() {
+        eprintln!("no folder of real messages here: nothing was compared");
+        return;
+    }
     let mut found = Vec::new();
-    messages(Path::new(&folder), &mut found);
+    messages(&folder, &mut found);
     assert!(!found.is_empty(), "no .eml file in the folder");
     for path in found {
         let wire = wire_form(&std::fs::read(&path).unwrap());

@@ -19,6 +19,16 @@ const MOST_HEADER: usize = 64 * 1024;
 /// Longest line of text before it is encoded (RFC 5322 section 2.1.1).
 const LONGEST_LINE: usize = 998;
 
+/// For recipients whom the policy withheld.
+const WHAT_TO_DO: &str = "\r\n\
+    Addresses that were withheld are fine: there is no need to remove them as\r\n\
+    undeliverable. What you can do:\r\n\r\n\
+    - Do not send the message again: the answer would be the same.\r\n\
+    - If the person has agreed and it is not on record yet, record the\r\n\
+    \x20 agreement with its proof. Later messages will then be passed on.\r\n\
+    - If the message is no advertising but about an order, an account or\r\n\
+    \x20 another thing the person asked for, say so: a rule can be added for it.\r\n";
+
 /// One recipient the message was not passed on to.
 #[derive(Clone, Debug)]
 pub struct WithheldRecipient<'a> {
@@ -27,10 +37,16 @@ pub struct WithheldRecipient<'a> {
     pub orcpt: Option<&'a str>,
     /// Enhanced status code, `5.7.1`.
     pub status: &'a str,
-    /// Reason code, `CONSENT_NONE`.
-    pub reason: &'a str,
-    /// The reason in words.
-    pub sentence: &'a str,
+    pub cause: Cause<'a>,
+}
+
+/// Why a recipient got nothing.
+#[derive(Clone, Copy, Debug)]
+pub enum Cause<'a> {
+    /// By the policy: the reason's code (`CONSENT_NONE`) and words.
+    Withheld { reason: &'a str, sentence: &'a str },
+    /// By the next server, in its words with the code in front.
+    Refused { reply: &'a str },
 }
 
 /// A notice about one message; the caller sends it with the null reverse-path.
@@ -90,7 +106,7 @@ impl Notice<'_> {
         let fields = [
             InsertedField::new("From", &format!("Mail gate <postmaster@{}>", self.hostname)),
             InsertedField::new("To", &format!("<{}>", self.to)),
-            InsertedField::new("Subject", &format!("Your message was withheld from {count}")),
+            InsertedField::new("Subject", &format!("Your message was not passed on to {count}")),
             InsertedField::new("Date", &date(self.arrived)),
             InsertedField::new("Message-ID", &format!("<{}>", self.message_id)),
             InsertedField::new("Auto-Submitted", "auto-replied"),
@@ -111,20 +127,18 @@ impl Notice<'_> {
             self.hostname
         );
         for recipient in self.withheld {
-            let sentence = cleaned(recipient.sentence);
-            text.push_str(&format!("  <{}>\r\n    {sentence} ({})\r\n", recipient.address, cleaned(recipient.reason)));
+            let why = match recipient.cause {
+                Cause::Withheld { reason, sentence } => format!("{} ({})", cleaned(sentence), cleaned(reason)),
+                Cause::Refused { reply } => format!("the next server refused it: {}", cleaned(reply)),
+            };
+            text.push_str(&format!("  <{}>\r\n    {why}\r\n", recipient.address));
+        }
+        text.push_str("\r\nRecipients who are not listed here are not concerned.\r\n");
+        if self.withheld.iter().any(|recipient| matches!(recipient.cause, Cause::Withheld { .. })) {
+            text.push_str(WHAT_TO_DO);
         }
         text.push_str(&format!(
-            "\r\n\
-             The addresses themselves are fine: there is no need to remove them as\r\n\
-             undeliverable. Recipients who are not listed here are not concerned.\r\n\r\n\
-             What you can do:\r\n\r\n\
-             - Do not send the message again: the answer would be the same.\r\n\
-             - If the person has agreed and it is not on record yet, record the\r\n\
-             \x20 agreement with its proof. Later messages will then be passed on.\r\n\
-             - If the message is no advertising but about an order, an account or\r\n\
-             \x20 another thing the person asked for, or if anything else looks wrong,\r\n\
-             \x20 write to postmaster@{} and quote the reference {}.\r\n",
+            "\r\nIf anything looks wrong, write to postmaster@{} and quote the\r\nreference {}.\r\n",
             self.hostname,
             cleaned(self.reference)
         ));
@@ -156,9 +170,12 @@ impl Notice<'_> {
             (false, true) => format!("utf-8; {}", recipient.address),
             (false, false) => format!("utf-8; {}", utf8_address_in_ascii(recipient.address.as_str())),
         };
-        let (reason, sentence) = (recipient.reason, recipient.sentence);
-        let diagnostic =
-            format!("smtp; 550 {} withheld: {sentence} ({reason}); ref {}", recipient.status, self.reference);
+        let diagnostic = match recipient.cause {
+            Cause::Withheld { reason, sentence } => {
+                format!("smtp; 550 {} withheld: {sentence} ({reason}); ref {}", recipient.status, self.reference)
+            }
+            Cause::Refused { reply } => format!("smtp; {reply}"),
+        };
         for (name, value) in [
             ("Final-Recipient", address.as_str()),
             ("Action", "failed"),

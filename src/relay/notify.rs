@@ -7,7 +7,7 @@ use super::spool::Spool;
 use super::transaction::Transaction;
 use super::upstream::{Content, Handover};
 use crate::message::head::{HeadLimits, MessageHead};
-use crate::message::notice::{Notice, WithheldRecipient};
+use crate::message::notice::{Cause, Notice, WithheldRecipient};
 use crate::policy::classify::classify;
 use crate::policy::decide::{Consultation, decide};
 use crate::policy::facts::{MessageFacts, Origin};
@@ -21,27 +21,30 @@ use crate::smtp::reply::Reply;
 pub struct Undelivered {
     position: usize,
     status: String,
-    code: String,
-    sentence: String,
+    why: Why,
+}
+
+enum Why {
+    Withheld { code: String, sentence: String },
+    Refused { reply: String },
 }
 
 impl Undelivered {
     pub fn withheld(position: usize, verdict: &Verdict) -> Undelivered {
-        Undelivered {
-            position,
-            status: "5.7.1".into(),
-            code: verdict.reason.to_string(),
-            sentence: verdict.because.clone(),
-        }
+        let why = Why::Withheld { code: verdict.reason.to_string(), sentence: verdict.because.clone() };
+        Undelivered { position, status: "5.7.1".into(), why }
     }
 
     /// Refused by upstream for good.
     pub fn refused(position: usize, reply: &Reply) -> Undelivered {
-        Undelivered {
-            position,
-            status: reply.enhanced().unwrap_or("5.0.0").into(),
-            code: "REFUSED_BY_UPSTREAM".into(),
-            sentence: format!("{} {}", reply.code(), reply.text()),
+        let why = Why::Refused { reply: format!("{} {}", reply.code(), reply.text()) };
+        Undelivered { position, status: reply.enhanced().unwrap_or("5.0.0").into(), why }
+    }
+
+    fn cause(&self) -> Cause<'_> {
+        match &self.why {
+            Why::Withheld { code, sentence } => Cause::Withheld { reason: code, sentence },
+            Why::Refused { reply } => Cause::Refused { reply },
         }
     }
 }
@@ -94,8 +97,7 @@ fn compose(transaction: &Transaction<'_>, to: &EmailAddress, undelivered: &[Unde
                 address: &recipient.address,
                 orcpt: recipient.parameters.orcpt.as_deref(),
                 status: &one.status,
-                reason: &one.code,
-                sentence: &one.sentence,
+                cause: one.cause(),
             }
         })
         .collect();

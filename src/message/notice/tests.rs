@@ -58,7 +58,12 @@ impl Case {
 
     fn recipient<'a>(&'a self, address: &'a EmailAddress) -> WithheldRecipient<'a> {
         let (orcpt, sentence) = (self.orcpt, self.sentence.as_str());
-        WithheldRecipient { address, orcpt, status: "5.7.1", reason: "CONSENT_NONE", sentence }
+        WithheldRecipient {
+            address,
+            orcpt,
+            status: "5.7.1",
+            cause: Cause::Withheld { reason: "CONSENT_NONE", sentence },
+        }
     }
 }
 
