@@ -27,6 +27,8 @@ use sockets::{Sockets, WEB_ADMIN, WEB_PUBLIC};
 
 /// How long sessions that were told to give up may take to do so.
 const LAST_CALL: Duration = Duration::from_secs(2);
+/// How often rows past their retention are looked for.
+const KEEP_HOUSE_EVERY: Duration = Duration::from_secs(3600);
 /// How long an upstream is left alone after it could not be asked what it offers.
 const PROBE_AGAIN: Duration = Duration::from_secs(15);
 
@@ -256,12 +258,36 @@ fn run_web(gate: &Arc<Gate>, served: Vec<(TcpListener, axum::Router)>, drain: &D
         }
         let mut leaving = drain.clone();
         tokio::select! {
-            () = probe_upstreams(gate) => {}
+            _ = async { tokio::join!(probe_upstreams(gate), keep_house(gate)) } => {}
             () = leaving.draining() => {}
         }
-        leaving.draining().await;
         while pages.join_next().await.is_some() {}
     });
+}
+
+/// Drops journal rows that are older than the policy in force keeps them.
+async fn keep_house(gate: &Gate) {
+    loop {
+        let policy = gate.policy();
+        if let Some(kept) = policy.journal_retention {
+            let now = Timestamp::now().to_zoned(policy.time_zone.clone());
+            if let Ok(horizon) = now.checked_sub(kept) {
+                purge_journal(&gate.store, horizon.timestamp()).await;
+            }
+        }
+        tokio::time::sleep(KEEP_HOUSE_EVERY).await;
+    }
+}
+
+/// In slices, each a group commit, so that mail never waits for it.
+async fn purge_journal(store: &Store, horizon: Timestamp) {
+    loop {
+        match store.purge_journal(horizon).await {
+            Ok(0) => return,
+            Ok(rows) => tracing::info!(rows, "journal rows past their retention dropped"),
+            Err(error) => return tracing::warn!("the journal cannot be purged: {error}"),
+        }
+    }
 }
 
 /// Learns what each upstream offers, so that the first client is not told less (R14).

@@ -216,6 +216,18 @@ pub fn settle(db: &Connection, outcome: &Outcome) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Drops messages from before `horizon` with all that belongs to them; at most `limit` of them, to keep the
+/// transaction short.
+pub fn purge(db: &Connection, horizon: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    const OLD: &str = "SELECT id FROM message WHERE at < ?1 ORDER BY at LIMIT ?2";
+    let horizon = micros(horizon);
+    for table in ["message_topic", "decision", "outcome"] {
+        db.prepare_cached(&format!("DELETE FROM {table} WHERE message IN ({OLD})"))?
+            .execute(params![horizon, limit])?;
+    }
+    Ok(db.prepare_cached(&format!("DELETE FROM message WHERE id IN ({OLD})"))?.execute(params![horizon, limit])?)
+}
+
 /// What a sender is looked up by: the same address however it was written; empty for the null sender.
 pub fn sender_key(envelope_from: &str) -> String {
     let parsed = ReversePath::parse(envelope_from).ok();

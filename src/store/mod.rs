@@ -151,6 +151,11 @@ impl Store {
         self.write(Change::Policy(kept)).await.map(drop)
     }
 
+    /// Drops the oldest messages from before `horizon`, a slice of them; the number dropped, 0 when none are left.
+    pub async fn purge_journal(&self, horizon: Timestamp) -> Result<i64, StoreError> {
+        self.write(Change::PurgeJournal { horizon }).await
+    }
+
     /// Writes what is waiting and stops the writer; later changes are answered with [`StoreError::Gone`].
     pub fn shutdown(self) {
         self.inner.stop();

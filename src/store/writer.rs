@@ -35,6 +35,7 @@ pub enum Change {
     Suppress(Suppress),
     Delivery { key: [u8; 32], copy: Copy },
     Policy(KeptPolicy),
+    PurgeJournal { horizon: Timestamp },
 }
 
 /// The number of the row, where the caller wants one; otherwise 0.
@@ -97,6 +98,7 @@ impl Health {
             Change::Delivery { .. } => ("delivery", ""),
             Change::Event(_) | Change::Suppress(_) => ("consent", ""),
             Change::Policy(policy) => ("policy", policy.hash.as_str()),
+            Change::PurgeJournal { .. } => ("purge", ""),
         };
         tracing::error!(what, r#ref = reference, %error, "journal gap: a row was not written");
     }
@@ -203,6 +205,9 @@ fn write_one(step: Savepoint<'_>, change: &Change, now: Timestamp) -> Written {
         Change::Suppress(objection) => events::suppress(&step, objection).map(|()| 0),
         Change::Delivery { key, copy } => deliveries::write(&step, key, copy, now).map(|()| 0),
         Change::Policy(policy) => policies::keep(&step, policy).map(|()| 0),
+        Change::PurgeJournal { horizon } => {
+            journal::purge(&step, *horizon, SWEEP_ROWS).map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
+        }
     }?;
     step.commit()?;
     Ok(number)

@@ -149,3 +149,24 @@ async fn counts_are_by_class_decision_and_reason() {
         [("promotional", "OK_OPT_IN", 2, 2), ("promotional", "OBJ_TOPIC", 1, 1), ("service", "SVC_OK", 1, 1)]
     );
 }
+
+#[tokio::test]
+async fn a_purge_drops_what_is_older_and_keeps_the_rest_whole() {
+    let place = Place::new();
+    let store = journal(&place).await;
+    assert_eq!(store.purge_journal(moment("2026-05-15T10:00:00Z")).await, Ok(2));
+    assert_eq!(store.purge_journal(moment("2026-05-15T10:00:00Z")).await, Ok(0));
+    assert_eq!(listed(&mut store.reader().unwrap(), &Filter::default()), ["r3 anna@x.example"]);
+}
+
+#[tokio::test]
+async fn a_revised_verdict_stands_in_the_place_of_the_one_that_never_took_effect() {
+    let place = Place::new();
+    let store = journal(&place).await;
+    let objected = verdict("anna@x.example", Decision::Block, Reason::ObjTopic);
+    store.revise_verdict("r1".into(), objected, 9).await.unwrap();
+    let filter = Filter { reason: Some(Reason::ObjTopic), ..Filter::default() };
+    let mut rows = listed(&mut store.reader().unwrap(), &filter);
+    rows.sort();
+    assert_eq!(rows, ["r1 anna@x.example", "r1 bob@y.example"]);
+}
