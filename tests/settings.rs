@@ -490,6 +490,7 @@ fn init_writes_files_that_pass_and_overwrites_nothing() {
     assert_eq!(settings.upstreams["relay"].tls.as_str(), "implicit");
     assert_eq!(policy.mode.as_str(), "monitor");
     assert!(policy.controller_of_domain("exemple.fr").is_some());
+    assert!(policy.rules.iter().any(|rule| rule.source.ends_with("mailers/listmonk.toml")), "packs come along");
 
     let before = fs::read(target.join("token.key")).unwrap();
     fs::remove_file(target.join("policy.toml")).unwrap();
