@@ -233,18 +233,30 @@ fn consult_one(
     )?;
     let mut rows = rows.query(params![controller, wide])?;
     while let Some(row) = rows.next()? {
-        let state: Option<ContactState> = match row.get_ref(2)?.as_str_or_null().map_err(rusqlite::Error::from)? {
-            Some(facts) => Some(serde_json::from_str(facts)?),
-            None => None,
-        };
         if row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)? == narrow {
             found.contact_id = row.get(0)?;
-            found.exact = state;
-        } else {
-            found.relatives.extend(state);
+            found.exact = known_to_anybody(snapshot, found.contact_id)?;
+        } else if let Some(facts) = row.get_ref(2)?.as_str_or_null().map_err(rusqlite::Error::from)? {
+            found.relatives.push(serde_json::from_str(facts)?);
         }
     }
     Ok(found)
+}
+
+/// What one contact told any controller: a consent given to a partner that names us is withdrawn at the partner, and a
+/// consent that was only ever given to somebody else is a reason of its own.
+fn known_to_anybody(snapshot: &Connection, contact: i64) -> Result<Option<ContactState>, StoreError> {
+    let mut rows = snapshot.prepare_cached("SELECT facts FROM state WHERE contact = ?1 ORDER BY controller")?;
+    let mut rows = rows.query([contact])?;
+    let mut known: Option<ContactState> = None;
+    while let Some(row) = rows.next()? {
+        let state: ContactState = serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
+        match &mut known {
+            Some(known) => state.events.into_iter().for_each(|recorded| known.add(recorded)),
+            None => known = Some(state),
+        }
+    }
+    Ok(known)
 }
 
 /// Any of the keys that were ever in use may have made the hash.

@@ -20,7 +20,20 @@ async fn a_recorded_event_is_consulted_at_once() {
     assert_eq!(known[0].exact.as_ref().unwrap().events[0].event.topics, Some(vec!["offers".into()]));
     assert!(known[0].contact_id > 0);
     assert_eq!(known[1], Default::default());
-    assert_eq!(reader.consult("d", &[address("anna@x.example")]).unwrap().0[0].exact, None, "another controller");
+}
+
+#[tokio::test]
+async fn what_was_told_to_a_partner_is_consulted_too() {
+    let place = Place::new();
+    let store = place.open();
+    let mut reader = store.reader().unwrap();
+    let with_partner = OPT_IN.replacen('{', r#"{"partners": ["d"], "#, 1);
+    let consent = store.record_event(event(&with_partner)).await.unwrap();
+    let withdrawal = r#"{"address": "anna@x.example", "controller": "c", "type": "withdraw", "topics": ["offers"]}"#;
+    let withdrawal = store.record_event(event(withdrawal)).await.unwrap();
+    let (known, _) = reader.consult("d", &[address("anna@x.example")]).unwrap();
+    let seen: Vec<i64> = known[0].exact.as_ref().unwrap().events.iter().map(|recorded| recorded.seq).collect();
+    assert_eq!(seen, [consent, withdrawal]);
 }
 
 #[tokio::test]
