@@ -42,7 +42,8 @@ pub struct Classification {
     pub flags: Vec<Reason>,
     /// Under which code service mail goes.
     pub service_reason: Reason,
-    /// Set when nobody may get it, whoever they are.
+    /// Set when it may not be advertising where it came from. A request to confirm turns out to be advertising only
+    /// once it is known to whom it goes.
     pub refused: Option<Reason>,
     pub from_addresses: Vec<String>,
     /// Made by a mail system: a report or an automatic answer.
@@ -151,11 +152,13 @@ impl Classification {
         self.kinds.iter().any(|known| known == kind)
     }
 
-    /// Whether the decision needs to know the recipient: always for advertising, and for the two kinds of service
-    /// mail that are one only to people in a certain state.
+    /// Whether the decision needs to know the recipient: always for advertising, and for the request to confirm,
+    /// which is service mail only to somebody whose question is open.
     pub fn asks_about_the_recipient(&self) -> bool {
-        let depends = matches!(self.service_reason, Reason::SvcDoi | Reason::SvcRetention);
-        self.refused.is_none() && (self.class == Class::Promotional || depends)
+        match self.class {
+            Class::Promotional => self.refused.is_none(),
+            Class::Service => self.service_reason == Reason::SvcDoi,
+        }
     }
 
     fn subject_matter(&mut self, policy: &Policy, reading: &Reading<'_>, declared: &Declared, ruling: &Ruling<'_>) {
@@ -163,8 +166,7 @@ impl Classification {
         let pinned_topics = pin.map(|pin| pin.topics.clone()).filter(|topics| !topics.is_empty());
         let topics = pinned_topics.or_else(|| declared.topics.clone()).unwrap_or_else(|| ruling.topics(reading));
         for topic in topics {
-            let path = policy.topic(&topic).map_or(topic.clone(), |known| known.path.clone());
-            add(&mut self.topics, path);
+            add(&mut self.topics, policy.present_name(&topic));
         }
         let said = |declared: &Option<Vec<String>>, of_rule: fn(&Rule) -> &[String]| {
             declared.clone().unwrap_or_else(|| ruling.names(of_rule))
@@ -209,7 +211,8 @@ impl Classification {
             self.evidence.push("service mail may not be sent from here".to_owned());
             (self.class, self.rule, self.system) = (Class::Promotional, "ceiling".to_owned(), false);
         }
-        if self.class == Class::Promotional && !may_send.contains(&Class::Promotional) {
+        let may_turn_out = self.class == Class::Promotional || self.service_reason == Reason::SvcDoi;
+        if may_turn_out && !may_send.contains(&Class::Promotional) {
             self.refused = Some(Reason::ClassCeiling);
         }
         if self.system {
@@ -217,11 +220,17 @@ impl Classification {
         }
     }
 
+    /// Advertising before service mail, and of that first what is service mail only to some.
+    fn strictness(&self) -> (bool, bool, bool) {
+        (self.class == Class::Promotional, self.service_reason == Reason::SvcDoi, !self.system)
+    }
+
     /// Two readings of one message: advertising under one of them is advertising, and it has to be permitted for
     /// everything that either is about.
     fn stricter(self, other: Classification) -> Classification {
         let differ = self.class != other.class;
-        let (mut kept, lesser) = if self.class == Class::Service { (other, self) } else { (self, other) };
+        let stricter = other.strictness() > self.strictness();
+        let (mut kept, lesser) = if stricter { (other, self) } else { (self, other) };
         kept.controller = match (kept.controller.take(), lesser.controller) {
             (Some(one), Some(other)) if one != other => None, // on whose behalf is then anybody's guess
             (one, other) => one.or(other),

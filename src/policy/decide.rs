@@ -65,18 +65,13 @@ fn find(
     consultation: Consultation<'_>,
     now: Timestamp,
 ) -> Finding {
-    let depends = classification.asks_about_the_recipient();
-    if classification.class == Class::Service && !depends {
+    let is_service = classification.class == Class::Service;
+    if is_service && !classification.asks_about_the_recipient() {
         return service(policy, classification, consultation);
     }
-    if let Some(reason) = classification.refused {
-        return Finding::block(reason, "only service mail may be sent from where this message came");
-    }
-    if classification.class == Class::Promotional && recipient.hides_recipient() {
-        return Finding::block(
-            Reason::AddrMalformed,
-            "the local part holds % or !, which hides whose consent is asked",
-        );
+    let unfit = unfit_for_advertising(classification, recipient);
+    if let (false, Some(finding)) = (is_service, &unfit) {
+        return finding.clone();
     }
     let controller = classification.controller.as_deref().filter(|id| policy.controllers.contains_key(*id));
     let Some(controller) = controller else {
@@ -86,12 +81,22 @@ fn find(
         return Finding::defer(Reason::StoreUnavailable, "the consent store gives no answer");
     };
     let record = Record::read(policy, controller, recipient, consulted, now);
-    if classification.class == Class::Service
-        && let Some(finding) = service_to_this_recipient(&record, classification)
-    {
-        return finding;
+    let request = if is_service { confirmation_request(&record) } else { None };
+    request
+        .or(unfit)
+        .or_else(|| objection::standing(&record, &classification.topics))
+        .unwrap_or_else(|| legal_basis(&record, classification))
+}
+
+/// What forbids advertising whoever consented: the ceiling of where it came from, and an address that hides whose
+/// consent is asked.
+fn unfit_for_advertising(classification: &Classification, recipient: &EmailAddress) -> Option<Finding> {
+    let ceiling = "only service mail may be sent from where this message came";
+    let hidden = "the local part holds % or !, which hides whose consent is asked";
+    match classification.refused {
+        Some(reason) => Some(Finding::block(reason, ceiling)),
+        None => recipient.hides_recipient().then(|| Finding::block(Reason::AddrMalformed, hidden)),
     }
-    objection::standing(&record, &classification.topics).unwrap_or_else(|| legal_basis(&record, classification))
 }
 
 /// Service mail goes whatever the person said about advertising (E4).
@@ -107,12 +112,8 @@ fn service(policy: &Policy, classification: &Classification, consultation: Consu
     Finding::allow(classification.service_reason, Basis::Service, because)
 }
 
-/// A confirmation request is service mail only while its question is open; a notice of deletion always.
-fn service_to_this_recipient(record: &Record<'_>, classification: &Classification) -> Option<Finding> {
-    if classification.service_reason != Reason::SvcDoi {
-        let because = "a neutral notice that data will be deleted";
-        return Some(Finding::allow(classification.service_reason, Basis::Service, because));
-    }
+/// A request to confirm is service mail only while its question is open; else it is advertising like any other.
+fn confirmation_request(record: &Record<'_>) -> Option<Finding> {
     let request = record.open_request()?;
     let date = period::written(record.policy, request.at);
     let because = format!("asked to confirm the opt-in of {date} (event {})", request.seq);

@@ -163,19 +163,7 @@ impl<'a> Record<'a> {
     /// The topics an event names, under the names they have today. `*` names none.
     pub fn topics_of(&self, recorded: &RecordedEvent) -> Vec<String> {
         let named = recorded.event.topics.iter().flatten().filter(|name| *name != "*");
-        named.map(|name| self.present_name(name)).collect()
-    }
-
-    /// A renamed topic takes what lay below it along.
-    fn present_name(&self, name: &str) -> String {
-        let ends = name.match_indices('/').map(|(at, _)| at).chain([name.len()]);
-        let mut ends: Vec<usize> = ends.collect();
-        ends.reverse();
-        let renamed = ends.into_iter().find_map(|end| {
-            let topic = self.policy.topic(&name[..end])?;
-            Some(format!("{}{}", topic.path, &name[end..]))
-        });
-        renamed.unwrap_or_else(|| name.to_owned())
+        named.map(|name| self.policy.present_name(name)).collect()
     }
 
     /// Whether a question for consent is still open: asked within the window and not answered, not even with a no.
@@ -272,7 +260,7 @@ impl<'a> Record<'a> {
         if widened || named.is_empty() || named.iter().any(|topic| topic == "*") {
             return vec![objection(None)];
         }
-        named.iter().map(|topic| objection(Some(self.present_name(topic)))).collect()
+        named.iter().map(|topic| objection(Some(self.policy.present_name(topic)))).collect()
     }
 
     fn marks(&self, at: Timestamp, topics: &[String]) -> Vec<Objection> {
@@ -280,7 +268,7 @@ impl<'a> Record<'a> {
         if topics.is_empty() || topics.iter().any(|topic| topic == "*") {
             return vec![mark(None)];
         }
-        topics.iter().map(|topic| mark(Some(self.present_name(topic)))).collect()
+        topics.iter().map(|topic| mark(Some(self.policy.present_name(topic)))).collect()
     }
 }
 

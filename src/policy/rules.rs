@@ -229,6 +229,16 @@ impl Policy {
         self.topics.get(name).or_else(renamed)
     }
 
+    /// The path a topic has today. A renamed topic takes what lies below it along.
+    pub fn present_name(&self, name: &str) -> String {
+        let ends = name.rmatch_indices('/').map(|(end, _)| end);
+        let renamed = std::iter::once(name.len()).chain(ends).find_map(|end| {
+            let topic = self.topic(&name[..end])?;
+            Some(format!("{}{}", topic.path, &name[end..]))
+        });
+        renamed.unwrap_or_else(|| name.to_owned())
+    }
+
     /// The List-Id of a topic (RFC 2919): the one set, else the path from its end, then the controller's first domain.
     pub fn list_id_of(&self, topic: &Topic) -> String {
         if let Some(list_id) = &topic.list_id {

@@ -319,3 +319,49 @@ fn before_data_a_consent_for_any_topic_keeps_the_door_open() {
     assert_eq!(reason(pin(&["offers"]), &letters), Some(Reason::ConsentTopic));
     assert_eq!(reason(pin(&[]), &refused), Some(Reason::ObjGlobal));
 }
+
+#[test]
+fn a_confirmation_request_nobody_asked_for_keeps_to_the_ceiling() {
+    let policy = policy();
+    let mut facts = message("service", "offers/books");
+    facts.readings[0].push(FieldFact { name: "x-consentry-kind".into(), value: "doi_request".into() });
+    facts.origin.may_send = vec![Class::Service];
+    let reason = |known: &Consulted| {
+        decide(&policy, &classify(&policy, &facts), &anna(), Consultation::Known(known), now()).reason
+    };
+    let consenting = consulted(vec![event(EventType::OptIn, "2026-01-10T11:00:00Z", &["offers"])]);
+    let asking = consulted(vec![event(EventType::OptInPending, "2026-05-14T11:00:00Z", &["offers"])]);
+    assert_eq!(reason(&consenting), Reason::ClassCeiling);
+    assert_eq!(reason(&asking), Reason::SvcDoi);
+}
+
+#[test]
+fn an_objection_to_a_renamed_topic_reaches_below_it_under_either_name() {
+    let text = r#"
+        [controller.c]
+        name = "C"
+        domains = ["c.example"]
+        languages = ["en"]
+        privacy_url = "https://c.example/privacy"
+        contact = "privacy@c.example"
+        [topic.offers]
+        controller = "c"
+        label = { en = "Offers" }
+        [topic."offers/print"]
+        controller = "c"
+        label = { en = "Print" }
+        aliases = ["offers/paper"]
+    "#;
+    let policy = parse_policy("policy.toml", text, &[]).unwrap_or_else(|errors| panic!("{errors}"));
+    let said = |topic: &str| {
+        let consent = event(EventType::OptIn, "2026-01-10T11:00:00Z", &["offers"]);
+        consulted(vec![consent, event(EventType::Object, "2026-02-10T11:00:00Z", &[topic])])
+    };
+    for objection in ["offers/paper", "offers/print"] {
+        for topic in ["offers/paper/posters", "offers/print/posters"] {
+            let (known, facts) = (said(objection), message("promotional", topic));
+            let verdict = decide(&policy, &classify(&policy, &facts), &anna(), Consultation::Known(&known), now());
+            assert_eq!(verdict.reason, Reason::ObjTopic, "{objection} {topic}");
+        }
+    }
+}
