@@ -24,6 +24,9 @@ pub fn run(_: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     if globals.json {
         println!("{}", serde_json::to_string(&answer).unwrap_or_default());
     } else if answer.done {
+        for warning in &answer.warnings {
+            eprintln!("warning: {warning}");
+        }
         println!("policy {} is in force", answer.policy);
     } else {
         for error in &answer.errors {

@@ -9,9 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, Globals};
 use crate::config;
+use crate::server::Server;
 use crate::server::control::Control;
 use crate::server::sockets::Sockets;
-use crate::server::{ReloadError, Server};
 use crate::telemetry;
 
 /// Run the gate.
@@ -88,13 +88,9 @@ fn watchdog_interval() -> Duration {
 }
 
 fn reload(server: &Server) {
-    match server.reload() {
-        Ok(_) => {}
-        Err(ReloadError::Config(errors)) => {
-            for error in errors.to_string().lines() {
-                tracing::error!("reload refused, the policy in force stays: {error}");
-            }
+    if let Err(error) = server.reload() {
+        for line in error.to_string().lines() {
+            tracing::error!("reload refused, the policy in force stays: {line}");
         }
-        Err(error) => tracing::error!("reload refused, the policy in force stays: {error}"),
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::reload;
+use super::{Reloaded, reload};
 use crate::relay::gate::Gate;
 
 /// Loading and checking a policy takes milliseconds; anything longer is a gate that hangs.
@@ -22,8 +22,9 @@ pub struct Answer {
     /// Hash of the policy in force now.
     pub policy: String,
     /// What was wrong, one line each.
-    #[serde(default)]
     pub errors: Vec<String>,
+    /// What the operator should know, one sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// The socket; it is removed when the gate ends.
@@ -62,7 +63,9 @@ fn serve(stream: &UnixStream, gate: &Gate) -> io::Result<()> {
     BufReader::new(stream).read_line(&mut word)?;
     let answer = match word.trim() {
         "reload" => match reload(gate) {
-            Ok(policy) => Answer { done: true, policy: policy.hash.clone(), errors: Vec::new() },
+            Ok(Reloaded { policy, warnings }) => {
+                Answer { done: true, policy: policy.hash.clone(), errors: Vec::new(), warnings }
+            }
             Err(error) => refusal(gate, &error.to_string()),
         },
         _ => refusal(gate, "the gate knows only: reload"),
@@ -74,7 +77,8 @@ fn serve(stream: &UnixStream, gate: &Gate) -> io::Result<()> {
 
 fn refusal(gate: &Gate, errors: &str) -> Answer {
     tracing::error!("reload refused, the policy in force stays: {errors}");
-    Answer { done: false, policy: gate.policy().hash.clone(), errors: errors.lines().map(String::from).collect() }
+    let errors = errors.lines().map(String::from).collect();
+    Answer { done: false, policy: gate.policy().hash.clone(), errors, warnings: Vec::new() }
 }
 
 /// Sends one word to the gate that listens at `path`.

@@ -77,6 +77,9 @@ impl Server {
         let hashing = read_keys(&settings.ledger_key_file, HashKeys::new)?;
         let store = Store::open(&settings.store, hashing.clone()).map_err(StartError::Store)?;
         keep(&store, &policy).map_err(StartError::Store)?;
+        for warning in forgotten_topics(&store, &policy) {
+            tracing::warn!("{warning}");
+        }
         let gate = Arc::new(Gate::new(settings, policy, store, sealing, hashing).map_err(StartError::Tls)?);
         let (switch, drain) = DrainSwitch::new();
         let mut server = Server { gate, switch, threads: Vec::new(), addresses: Vec::new() };
@@ -159,7 +162,7 @@ impl Server {
     }
 
     /// Loads, checks and swaps the policy; what is wrong with it leaves everything as it was.
-    pub fn reload(&self) -> Result<Arc<Policy>, ReloadError> {
+    pub fn reload(&self) -> Result<Reloaded, ReloadError> {
         reload(&self.gate)
     }
 
@@ -185,6 +188,8 @@ fn wait_for(threads: &[JoinHandle<()>], patience: Duration) {
 #[derive(Debug)]
 pub enum ReloadError {
     Config(ConfigErrors),
+    /// The settings name what the policy does not have.
+    Pins(Vec<String>),
     Store(StoreError),
 }
 
@@ -192,19 +197,64 @@ impl std::fmt::Display for ReloadError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             ReloadError::Config(errors) => write!(f, "{errors}"),
+            ReloadError::Pins(missing) => write!(f, "{}", missing.join("\n")),
             ReloadError::Store(error) => write!(f, "{error}"),
         }
     }
 }
 
+/// A policy that has come into force, and what its operator should know about it.
+pub struct Reloaded {
+    pub policy: Arc<Policy>,
+    pub warnings: Vec<String>,
+}
+
 /// Loads the policy again. It is kept in the store before it decides anything.
-pub fn reload(gate: &Gate) -> Result<Arc<Policy>, ReloadError> {
+pub fn reload(gate: &Gate) -> Result<Reloaded, ReloadError> {
     let policy = load_policy(&gate.settings.policy_path).map_err(ReloadError::Config)?;
+    let missing = missing_pins(gate, &policy);
+    if !missing.is_empty() {
+        return Err(ReloadError::Pins(missing));
+    }
     keep(&gate.store, &policy).map_err(ReloadError::Store)?;
+    let warnings = forgotten_topics(&gate.store, &policy);
     gate.replace_policy(policy);
     let policy = gate.policy();
     tracing::info!(policy = policy.hash, rules = policy.rules.len(), mode = policy.mode.as_str(), "policy in force");
-    Ok(policy)
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(Reloaded { policy, warnings })
+}
+
+/// What the settings pin a listener to and the new policy no longer has.
+fn missing_pins(gate: &Gate, policy: &Policy) -> Vec<String> {
+    let pinned = gate.settings.listeners.values().filter_map(|listener| Some((&listener.name, listener.pin.as_ref()?)));
+    let mut missing = Vec::new();
+    for (listener, pin) in pinned {
+        let controller = pin.controller.iter().filter(|id| !policy.controllers.contains_key(*id));
+        missing.extend(
+            controller.map(|id| format!("listener {listener} pins the controller {id}, which the policy lacks")),
+        );
+        let topics = pin.topics.iter().filter(|topic| policy.topic(topic).is_none());
+        missing
+            .extend(topics.map(|topic| format!("listener {listener} pins the topic {topic}, which the policy lacks")));
+    }
+    missing
+}
+
+/// Topics that stored consent names and the policy does not: such consent permits nothing.
+fn forgotten_topics(store: &Store, policy: &Policy) -> Vec<String> {
+    let named = store.reader().and_then(|mut reader| reader.topics_named()).unwrap_or_default();
+    let forgotten = named.into_iter().filter(|(_, topic)| policy.topic(topic).is_none());
+    forgotten
+        .map(|(controller, topic)| {
+            format!(
+                "stored consent given to {controller} names the topic {topic}, which the policy does not know: \
+                 if it was renamed, add {topic:?} to the aliases of its new name"
+            )
+        })
+        .collect()
 }
 
 fn keep(store: &Store, policy: &Policy) -> Result<(), StoreError> {

@@ -43,6 +43,7 @@ pub fn append(db: &Connection, event: &ConsentEvent, now: Timestamp) -> Result<A
     for controller in concerned(&recorded.event) {
         add_to_state(db, controller, contact, &recorded)?;
     }
+    remember_topics(db, &recorded.event)?;
     Ok(Appended { seq: recorded.seq, fresh: true })
 }
 
@@ -118,6 +119,21 @@ fn add_to_state(db: &Connection, controller: &str, contact: i64, recorded: &Reco
     )?
     .execute(params![controller, contact, serde_json::to_string(&state)?])?;
     Ok(())
+}
+
+/// Which topics stored consent names, so that a policy that forgets one can be told of it.
+fn remember_topics(db: &Connection, event: &ConsentEvent) -> Result<(), StoreError> {
+    let mut seen = db.prepare_cached("INSERT OR IGNORE INTO topic_named (controller, topic) VALUES (?1, ?2)")?;
+    for topic in event.topics.iter().flatten().filter(|topic| *topic != "*") {
+        seen.execute(params![event.controller, topic])?;
+    }
+    Ok(())
+}
+
+/// Controller and topic of all that any stored event names.
+pub fn topics_named(db: &Connection) -> Result<Vec<(String, String)>, StoreError> {
+    let mut rows = db.prepare_cached("SELECT controller, topic FROM topic_named ORDER BY controller, topic")?;
+    Ok(rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
 }
 
 fn first_spelling(db: &Connection, contact: i64) -> Result<EmailAddress, StoreError> {

@@ -201,6 +201,11 @@ impl Reader {
         journal_query::counts(&*self.read()?, filter)
     }
 
+    /// Controller and topic of all that any stored event names.
+    pub fn topics_named(&mut self) -> Result<Vec<(String, String)>, StoreError> {
+        events::topics_named(&*self.read()?)
+    }
+
     /// Every policy that was ever in force, the newest first.
     pub fn policies(&mut self) -> Result<Vec<KeptPolicy>, StoreError> {
         policies::list(&*self.read()?)

@@ -148,6 +148,12 @@ const MIGRATIONS: &[&str] = &["
         last_in_force INTEGER NOT NULL
     ) STRICT;
 
+    CREATE TABLE topic_named (
+        controller TEXT NOT NULL,
+        topic TEXT NOT NULL,
+        PRIMARY KEY (controller, topic)
+    ) STRICT, WITHOUT ROWID;
+
     CREATE TABLE import (
         digest TEXT NOT NULL PRIMARY KEY,
         lines_done INTEGER NOT NULL,
