@@ -2,6 +2,7 @@
 //! `tests/cases`.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -20,7 +21,8 @@ use crate::smtp::address::ReversePath;
 const NOW: &str = "2026-05-15T08:00:00Z";
 const ADDRESSES: [&str; 3] = ["anna@x.example", "anna+shop@x.example", "ANNA@x.example"];
 
-fn policy() -> Policy {
+/// Read once: the properties ask for it thousands of times.
+static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     let text = r#"
         [controller.c]
         name = "C"
@@ -40,6 +42,10 @@ fn policy() -> Policy {
         own_consent = true
     "#;
     parse_policy("policy.toml", text, &[]).unwrap_or_else(|errors| panic!("{errors}"))
+});
+
+fn policy() -> Policy {
+    POLICY.clone()
 }
 
 fn address(text: &str) -> EmailAddress {
