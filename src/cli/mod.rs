@@ -1,10 +1,16 @@
 //! One file per subcommand.
 
 mod check;
+mod contact;
+mod explain;
 mod init;
+mod journal;
 mod keys;
+mod moment;
+mod policy;
 mod reload;
 mod serve;
+mod table;
 
 use std::fmt;
 use std::io::{IsTerminal, Write};
@@ -14,6 +20,7 @@ use std::process::ExitCode;
 use clap::{Args, ColorChoice, Parser, Subcommand};
 
 use crate::config::ConfigErrors;
+use crate::store::StoreError;
 
 /// An SMTP relay proxy that enforces consent: promotional mail reaches only the recipients who agreed.
 #[derive(Debug, Parser)]
@@ -44,9 +51,13 @@ pub struct Globals {
 enum Command {
     Init(init::Args),
     Check(check::Args),
+    Contact(contact::Args),
+    Explain(explain::Args),
+    Journal(journal::Args),
     Keys(keys::Args),
     Serve(serve::Args),
     Reload(reload::Args),
+    Policy(policy::Args),
 }
 
 /// Runs the subcommand that was asked for.
@@ -54,9 +65,13 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
     match &cli.command {
         Command::Init(args) => init::run(args, &cli.globals),
         Command::Check(args) => check::run(args, &cli.globals),
+        Command::Contact(args) => contact::run(args, &cli.globals),
+        Command::Explain(args) => explain::run(args, &cli.globals),
+        Command::Journal(args) => journal::run(args, &cli.globals),
         Command::Keys(args) => keys::run(args, &cli.globals),
         Command::Serve(args) => serve::run(args, &cli.globals),
         Command::Reload(args) => reload::run(args, &cli.globals),
+        Command::Policy(args) => policy::run(args, &cli.globals),
     }
 }
 
@@ -124,6 +139,12 @@ impl fmt::Display for CliError {
 }
 
 impl std::error::Error for CliError {}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> CliError {
+        CliError::Failed(error.to_string())
+    }
+}
 
 impl From<ConfigErrors> for CliError {
     fn from(errors: ConfigErrors) -> CliError {

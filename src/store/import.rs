@@ -13,8 +13,14 @@ use super::moment::micros;
 use super::schema::{self, Place};
 use crate::consent::event::ConsentEvent;
 
-/// How long events are added under the write lock; the commit comes on top, and together they stay below 100 ms.
-const BUDGET: Duration = Duration::from_millis(30);
+/// How long events are added under the write lock, at first and at most. The commit comes on top, as slow as the
+/// device is, so the budget follows what a slice really took: together they stay well below 100 ms.
+const FIRST_BUDGET: Duration = Duration::from_millis(10);
+const LARGEST_BUDGET: Duration = Duration::from_millis(30);
+const SMALLEST_BUDGET: Duration = Duration::from_millis(1);
+
+/// What a slice may take, commit included, before the next ones become smaller.
+const LONG: Duration = Duration::from_millis(50);
 
 /// How long the lock is left to others afterwards: several times as long as they wait between two tries.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -24,6 +30,7 @@ pub struct Importer {
     db: Connection,
     place: Place,
     digest: String,
+    budget: Duration,
 }
 
 /// How far an earlier run of the same file got.
@@ -48,6 +55,8 @@ impl Importer {
     /// `digest` stands for the file and for how it is read.
     pub fn open(store: &Path, digest: &str) -> Result<(Importer, Progress), StoreError> {
         let (db, place) = schema::open_writer(store)?;
+        // What was written is carried into the database between slices, not while the lock is held.
+        db.pragma_update(None, "wal_autocheckpoint", 0)?;
         let progress = db
             .query_row(
                 "SELECT lines_done, events_added, finished_at IS NOT NULL FROM import WHERE digest = ?1",
@@ -55,7 +64,8 @@ impl Importer {
                 |row| Ok(Progress { lines_done: row.get(0)?, events_added: row.get(1)?, finished: row.get(2)? }),
             )
             .optional()?;
-        Ok((Importer { db, place, digest: digest.to_owned() }, progress.unwrap_or_default()))
+        let digest = digest.to_owned();
+        Ok((Importer { db, place, digest, budget: FIRST_BUDGET }, progress.unwrap_or_default()))
     }
 
     /// Takes events (with the line they stand on) from the front and writes them in one short transaction.
@@ -64,7 +74,7 @@ impl Importer {
         let now = Timestamp::now();
         let step = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (locked, mut slice, mut line) = (Instant::now(), Slice::default(), 0);
-        while locked.elapsed() < BUDGET
+        while locked.elapsed() < self.budget
             && let Some((number, event)) = waiting.pop_front()
         {
             line = number;
@@ -78,8 +88,17 @@ impl Importer {
         .execute(params![self.digest, line, slice.added, micros(now)])?;
         step.commit()?;
         slice.held = locked.elapsed();
-        std::thread::sleep(PAUSE);
+        self.leave_room(slice.held)?;
         Ok(slice)
+    }
+
+    /// Lets others write, and carries over what was written; PASSIVE waits for nobody and makes nobody wait.
+    fn leave_room(&mut self, held: Duration) -> Result<(), StoreError> {
+        self.budget = if held > LONG { self.budget / 2 } else { self.budget + self.budget / 4 };
+        self.budget = self.budget.clamp(SMALLEST_BUDGET, LARGEST_BUDGET);
+        self.db.query_row("PRAGMA wal_checkpoint (PASSIVE)", [], |_| Ok(()))?;
+        std::thread::sleep(PAUSE);
+        Ok(())
     }
 
     /// Every line has been written.

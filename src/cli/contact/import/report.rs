@@ -1,0 +1,111 @@
+//! What an import found and did.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::cli::table::{printable, table};
+use crate::cli::{CliError, Globals};
+use crate::consent::event::ConsentEvent;
+use crate::consent::import::LineError;
+use crate::store::{Progress, Slice};
+
+/// How many bad lines are told one by one.
+const LISTED: usize = 50;
+
+#[derive(Default)]
+pub(super) struct Report {
+    /// By controller and type.
+    good: BTreeMap<(String, &'static str), u64>,
+    pub bad: u64,
+    /// The first of them.
+    listed: Vec<(u64, String)>,
+    written: Slice,
+    longest: Duration,
+    pub earlier: Progress,
+}
+
+impl Report {
+    pub fn count(&mut self, line: u64, read: Result<ConsentEvent, LineError>) {
+        match read {
+            Ok(event) => *self.good.entry((event.controller, event.kind.as_str())).or_default() += 1,
+            Err(error) => {
+                self.bad += 1;
+                if self.listed.len() < LISTED {
+                    self.listed.push((line, error.to_string()));
+                }
+            }
+        }
+    }
+
+    pub fn wrote(&mut self, slice: &Slice) {
+        self.written.added += slice.added;
+        self.written.known += slice.known;
+        self.longest = self.longest.max(slice.held);
+    }
+
+    pub fn print(&self, dry_run: bool, globals: &Globals) -> Result<(), CliError> {
+        if globals.json {
+            globals.print_json(&self.as_json(dry_run))
+        } else {
+            globals.print(&self.as_text(dry_run, globals))
+        }
+    }
+
+    fn as_text(&self, dry_run: bool, globals: &Globals) -> String {
+        let mut counts = table(&["controller", "type", "events"], globals.coloured());
+        for ((controller, kind), count) in &self.good {
+            counts.add_row([controller.as_str(), kind, &count.to_string()]);
+        }
+        let mut text = format!("{counts}\n");
+        for (line, error) in &self.listed {
+            _ = writeln!(text, "line {line}: {}", printable(error));
+        }
+        let unlisted = self.bad - self.listed.len() as u64;
+        if unlisted > 0 {
+            _ = writeln!(text, "and {unlisted} more bad lines");
+        }
+        let good: u64 = self.good.values().sum();
+        _ = writeln!(text, "{good} good, {} bad; {}", self.bad, self.outcome(dry_run));
+        text
+    }
+
+    fn outcome(&self, dry_run: bool) -> String {
+        let Slice { added, known, .. } = self.written;
+        if dry_run {
+            return "nothing was written (dry run)".into();
+        }
+        if self.earlier.finished {
+            return "this file was imported before: nothing was left to write".into();
+        }
+        if added + known == 0 && self.bad > 0 {
+            return "nothing was written; correct the lines, or take the others with --keep-going".into();
+        }
+        let known = if known > 0 { format!(", {known} were known by their id") } else { String::new() };
+        match self.earlier.lines_done {
+            0 => format!("{added} written{known}"),
+            line => format!("went on behind line {line}: {added} written{known}"),
+        }
+    }
+
+    fn as_json(&self, dry_run: bool) -> serde_json::Value {
+        let good = self
+            .good
+            .iter()
+            .map(|((controller, kind), count)| json!({"controller": controller, "type": kind, "events": count}));
+        let listed = self.listed.iter().map(|(line, error)| json!({"line": line, "error": error}));
+        json!({
+            "good": good.collect::<Vec<_>>(),
+            "bad": self.bad,
+            "bad_lines": listed.collect::<Vec<_>>(),
+            "dry_run": dry_run,
+            "added": self.written.added,
+            "known": self.written.known,
+            "resumed_behind_line": self.earlier.lines_done,
+            "finished_before": self.earlier.finished,
+            "longest_lock_ms": u64::try_from(self.longest.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+}
