@@ -1,6 +1,6 @@
 //! One verdict per recipient into one course of action for the message.
 
-use super::rules::{Class, MixedRecipients, Mode, Policy, Refusal};
+use super::rules::{MixedRecipients, Mode, Policy, Refusal};
 use super::verdict::{Basis, Decision, Verdict};
 
 /// What becomes of a message. Numbers are positions in the list of verdicts.
@@ -43,8 +43,57 @@ impl Disposition {
     }
 }
 
-/// Whether a copy carries the fields that let its recipient leave: promotional
-/// mail does, service mail never.
-pub fn is_personal(verdict: &Verdict, class: Class) -> bool {
-    class == Class::Promotional && verdict.basis != Some(Basis::Service)
+/// Whether a copy carries the fields that let its recipient leave: advertising does, service mail never. The verdict
+/// says which it is, for some kinds of mail are service to one recipient and advertising to another.
+pub fn is_personal(verdict: &Verdict) -> bool {
+    verdict.basis != Some(Basis::Service)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse_policy;
+    use crate::policy::verdict::{Finding, Reason};
+    use crate::smtp::address::EmailAddress;
+
+    fn verdicts(policy: &Policy, kinds: &str) -> Vec<Verdict> {
+        let finding = |kind| match kind {
+            's' => Finding::allow(Reason::SvcOk, Basis::Service, ""),
+            'a' => Finding::allow(Reason::OkOptIn, Basis::OptIn, ""),
+            'b' => Finding::block(Reason::ConsentNone, ""),
+            _ => Finding::defer(Reason::StoreUnavailable, ""),
+        };
+        let anna = EmailAddress::parse("anna@x.example").unwrap();
+        kinds.chars().map(|kind| Verdict::new(anna.clone(), finding(kind), policy.mode, &[])).collect()
+    }
+
+    #[test]
+    fn verdicts_lead_to_the_course_of_action_the_policy_names() {
+        let copies = |permitted: &[usize], withheld: &[usize]| Disposition::Copies {
+            permitted: permitted.to_vec(),
+            withheld: withheld.to_vec(),
+        };
+        let table = [
+            ("", "s", Disposition::Forward),
+            ("", "ss", Disposition::Forward),
+            ("", "a", copies(&[0], &[])),
+            ("", "aa", copies(&[0, 1], &[])),
+            ("", "sa", copies(&[0, 1], &[])),
+            ("", "ab", copies(&[0], &[1])),
+            ("", "b", Disposition::Refuse),
+            ("", "d", Disposition::Defer),
+            ("", "bd", Disposition::Defer),
+            ("mixed_recipients = \"reject_all\"", "ab", Disposition::Refuse),
+            ("mixed_recipients = \"reject_all\"", "aa", copies(&[0, 1], &[])),
+            ("refusal = \"discard\"", "b", Disposition::Discard),
+            ("refusal = \"discard\"", "ab", copies(&[0], &[1])),
+            ("refusal = \"discard\"\nmixed_recipients = \"reject_all\"", "ab", Disposition::Refuse),
+            ("refusal = \"discard\"", "d", Disposition::Defer),
+            ("mode = \"monitor\"", "abd", Disposition::Forward),
+        ];
+        for (knobs, kinds, expected) in table {
+            let policy = parse_policy("policy.toml", knobs, &[]).unwrap();
+            assert_eq!(Disposition::of(&policy, &verdicts(&policy, kinds)), expected, "{knobs} {kinds}");
+        }
+    }
 }

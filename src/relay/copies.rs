@@ -135,7 +135,7 @@ impl Fanout {
     async fn hand_over(&self, transaction: &mut Transaction<'_>, hop: &mut Hop, n: usize) -> Handover {
         let verdict = &transaction.verdicts[n];
         let mut edits = HeaderEdits::default();
-        if is_personal(verdict, transaction.classification.class) {
+        if is_personal(verdict) {
             personal::add_fields(transaction, n, &self.plan, &mut edits);
         }
         let head = transaction.edited_head(&mut edits);

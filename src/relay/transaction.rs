@@ -135,7 +135,7 @@ async fn judge<'a>(
     let classification = classify(&policy, &facts);
     mail.notes.extend(head.anomalies().notes());
     let recipients: Vec<EmailAddress> = mail.envelope.recipients.iter().map(|to| to.address.clone()).collect();
-    let consulted = consult(worker, &classification, &recipients).await;
+    let consulted = consult(worker, &policy, &classification, &recipients).await;
     let at = Timestamp::now();
     let (verdicts, contacts, event_seq) = verdicts(&policy, &classification, &recipients, &consulted, at);
     Transaction { worker, door, client, mail, head, facts, classification, verdicts, contacts, event_seq, at }
@@ -144,18 +144,26 @@ async fn judge<'a>(
 type Consultations = Result<(Vec<Consulted>, i64), StoreError>;
 
 /// One read for all recipients. Mail whose verdict does not depend on anybody's
-/// consent asks nothing, so it passes while the store is down (E4 before E6).
-async fn consult(worker: &Worker, classification: &Classification, recipients: &[EmailAddress]) -> Consultations {
-    match &classification.controller {
-        Some(controller) if classification.asks_about_the_recipient() => {
-            let outcome = worker.consult(controller, recipients).await;
-            if let Err(error) = &outcome {
-                tracing::error!("the consent store gives no answer: {error}");
-            }
-            outcome
-        }
-        _ => Ok((vec![Consulted::default(); recipients.len()], 0)),
+/// consent asks nothing, so it passes while the store is down (E4 before E6),
+/// unless the policy would rather wait for the store.
+async fn consult(
+    worker: &Worker,
+    policy: &Policy,
+    classification: &Classification,
+    recipients: &[EmailAddress],
+) -> Consultations {
+    let outcome = match &classification.controller {
+        Some(controller) if classification.asks_about_the_recipient() => worker.consult(controller, recipients).await,
+        _ if policy.service_without_store == ServiceWithoutStore::Defer => worker.consult("", &[]).await,
+        _ => Ok((Vec::new(), 0)),
+    };
+    if let Err(error) = &outcome {
+        tracing::error!("the consent store gives no answer: {error}");
     }
+    outcome.map(|(mut known, seq)| {
+        known.resize(recipients.len(), Consulted::default());
+        (known, seq)
+    })
 }
 
 fn verdicts(
