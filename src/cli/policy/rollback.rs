@@ -38,7 +38,8 @@ pub(super) fn run(kept: &KeptPolicy, globals: &Globals) -> Result<ExitCode, CliE
     }
     let mut text = String::new();
     for Replaced { path, backup } in &replaced {
-        let copy = backup.as_ref().map(|backup| format!("; what was there is now {}", backup.display())).unwrap_or_default();
+        let copy =
+            backup.as_ref().map(|backup| format!("; what was there is now {}", backup.display())).unwrap_or_default();
         text.push_str(&format!("wrote {}{copy}\n", path.display()));
     }
     text.push_str("run `consentry reload` (or send SIGHUP) so that a running gate takes it\n");
