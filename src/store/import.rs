@@ -16,11 +16,11 @@ use crate::consent::event::ConsentEvent;
 /// How long events are added under the write lock, at first and at most. The commit comes on top, as slow as the
 /// device is, so the budget follows what a slice really took: together they stay well below 100 ms.
 const FIRST_BUDGET: Duration = Duration::from_millis(10);
-const LARGEST_BUDGET: Duration = Duration::from_millis(30);
+const LARGEST_BUDGET: Duration = Duration::from_millis(20);
 const SMALLEST_BUDGET: Duration = Duration::from_millis(1);
 
 /// What a slice may take, commit included, before the next ones become smaller.
-const LONG: Duration = Duration::from_millis(50);
+const LONG: Duration = Duration::from_millis(40);
 
 /// How long the lock is left to others afterwards: several times as long as they wait between two tries.
 const PAUSE: Duration = Duration::from_millis(10);
