@@ -16,6 +16,7 @@ pub mod smtp;
 // Effects: they do what was decided.
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod relay;
 pub mod server;
 pub mod store;

@@ -2,6 +2,7 @@
 
 mod check;
 mod contact;
+mod demo;
 mod explain;
 mod init;
 mod journal;
@@ -56,6 +57,7 @@ enum Command {
     Journal(journal::Args),
     Keys(keys::Args),
     Serve(serve::Args),
+    Demo(demo::Args),
     Reload(reload::Args),
     Policy(policy::Args),
 }
@@ -70,6 +72,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Journal(args) => journal::run(args, &cli.globals),
         Command::Keys(args) => keys::run(args, &cli.globals),
         Command::Serve(args) => serve::run(args, &cli.globals),
+        Command::Demo(args) => demo::run(args, &cli.globals),
         Command::Reload(args) => reload::run(args, &cli.globals),
         Command::Policy(args) => policy::run(args, &cli.globals),
     }
