@@ -11,7 +11,7 @@ help:                ## this list
 
 # The debug build is ready in a third of the time of the release build; a demo needs no more.
 demo:                ## the gate, a catching upstream and the pages on loopback (ARGS=--once ends after the table)
-	$(CARGO) run --locked --quiet -- demo $(ARGS)
+	$(CARGO) run --locked -- demo $(ARGS)
 
 build:               ## the program as it is installed: target/release/consentry
 	$(CARGO) build --locked --release
