@@ -134,6 +134,14 @@ impl Client {
         );
     }
 
+    /// The end, and before it no SMTP: a TLS alert at most.
+    #[track_caller]
+    pub fn expect_the_end_of_a_handshake(&mut self) {
+        let (rest, alert) = (self.replies_until_the_end(), std::mem::take(&mut self.input));
+        let no_smtp = rest.is_empty() && (alert.is_empty() || (alert.len() == 7 && alert[0] == 21));
+        assert!(no_smtp, "more was said: {rest:?} {alert:?}\n{}", self.transcript);
+    }
+
     /// MAIL, RCPT and DATA, each of which has to be taken.
     #[track_caller]
     pub fn envelope(&mut self, from: &str, to: &[&str]) {

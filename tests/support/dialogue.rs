@@ -1,6 +1,8 @@
-//! SMTP conversations as text: `C: ` what the client writes, `S: ` how the next reply starts, `S: <end>` for the end of
-//! the connection, `# ` a comment. `\r`, `\n`, `\0` and `\\` in a C line are those bytes; CR LF is added unless the line
-//! ends in `\`.
+//! SMTP conversations as text.
+//!
+//! `C: ` is what the client writes, `S: ` how the next reply starts, `# ` a comment. `\r`, `\n`, `\0` and `\\` in a C line
+//! are those bytes; CR LF is added unless the line ends in `\`. `S: <end>` is the end of the connection;
+//! `S: <end of handshake>` as well, but TLS may have sent an alert.
 
 use std::path::Path;
 
@@ -15,6 +17,7 @@ pub fn hold(client: &mut Client, name: &str) {
         match line.split_at(line.len().min(3)) {
             ("C: ", said) => client.write(&bytes(said)),
             ("S: ", "<end>") => client.expect_the_end(),
+            ("S: ", "<end of handshake>") => client.expect_the_end_of_a_handshake(),
             ("S: ", start) => {
                 let reply = client
                     .try_reply()

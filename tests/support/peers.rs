@@ -107,7 +107,7 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-fn wait_until_it_listens(address: SocketAddr) {
+pub fn wait_until_it_listens(address: SocketAddr) {
     until(&format!("a server at {address}"), || TcpStream::connect(address).ok());
 }
 
@@ -174,6 +174,15 @@ impl Postfix {
     /// Every message in the mailbox, once the queue is empty.
     pub fn mailbox(&self) -> Vec<Vec<u8>> {
         self.wait_until_quiet();
+        self.delivered()
+    }
+
+    /// Waits for so many messages in the mailbox.
+    pub fn wait_for_mailbox(&self, wanted: usize) -> Vec<Vec<u8>> {
+        until(&format!("{wanted} messages in the mailbox"), || Some(self.delivered()).filter(|all| all.len() >= wanted))
+    }
+
+    fn delivered(&self) -> Vec<Vec<u8>> {
         let directory = self.directory.path().join("mail/mailbox/new");
         let entries =
             std::fs::read_dir(directory).map(|entries| entries.flatten().collect()).unwrap_or_else(|_| Vec::new());
