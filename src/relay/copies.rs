@@ -302,8 +302,8 @@ pub async fn settle(
         Handover::Answered(reply) if reply.is_permanent() => (OutcomeResult::Refused, reply),
         Handover::Answered(reply) | Handover::Withdrawn(reply) => (OutcomeResult::Deferred, reply),
         Handover::NotStarted(error) | Handover::NotSent(error) => (OutcomeResult::Deferred, error.reply()),
-        // The intent stays: a retry sends again, at least once (R74).
-        Handover::Unknown(error) => return (OutcomeResult::Unknown, error.reply()),
+        // The intent stays: a retry sends again, at least once (R74). However it was lost, the answer is lost (2.L).
+        Handover::Unknown(_) => return (OutcomeResult::Unknown, Reply::upstream_lost()),
     };
     if let Some(key) = key {
         let written = match result {

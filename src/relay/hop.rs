@@ -106,9 +106,9 @@ impl Hop {
         match self.send(&permits, content.again(), commit).await {
             Handover::NotStarted(error) if error.is_departure() => match self.open(handing).await {
                 Ok(()) => self.send(&permits, content, commit).await,
-                // Only what was accepted before may be taken for accepted again.
-                Err(Handover::Answered(_)) => Handover::NotStarted(UpstreamError::Closed),
-                Err(ended) => ended,
+                // Only what was accepted before may be taken for accepted again; whatever stands in the way of
+                // that, the client hears that the connection was lost.
+                Err(_) => Handover::NotStarted(UpstreamError::Closed),
             },
             ended => ended,
         }

@@ -280,6 +280,7 @@ impl Transaction<'_> {
         let content = Content { head: &head, spool: &mut self.mail.spool, body_start: self.head.body_start() };
         let commit = copies::commit_point(self.worker, self.client, &reference, ledger_key, copies::EVERYBODY);
         let handover = hop.hand_over(&handing, content, &commit).await;
+        warn_if_unknown(&reference, &handover);
         let (result, reply) = copies::settle(self.worker, handover, ledger_key, copies::EVERYBODY).await;
         self.outcomes(result, Some(&reply));
         Answer { reply, ledger_key }
