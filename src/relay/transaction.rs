@@ -199,8 +199,10 @@ impl Transaction<'_> {
         let row = record::message_record(self, disposition);
         let store = &self.worker.gate.store;
         let is_service = self.classification.class == Class::Service;
+        let passes = is_service && self.mail.policy.service_without_store == ServiceWithoutStore::Pass;
+        // Mail that is to wait for the store has to find out whether it can be written.
         if *disposition == Disposition::Defer
-            || is_service && self.worker.gate.settings.journal_service == JournalService::After
+            || passes && self.worker.gate.settings.journal_service == JournalService::After
         {
             store.record_message_later(row);
             return Ok(());
@@ -209,7 +211,6 @@ impl Transaction<'_> {
             return Ok(());
         };
         tracing::error!(r#ref = self.mail.reference, "the decision cannot be recorded: {error}");
-        let passes = is_service && self.mail.policy.service_without_store == ServiceWithoutStore::Pass;
         // A mode that changes nothing does not start to because the journal is full.
         let is_trial = *disposition == Disposition::Forward && !is_service;
         if passes || is_trial { Ok(()) } else { Err(Reply::gate_fault(&self.mail.reference)) }
