@@ -213,16 +213,16 @@ impl Connection<'_> {
         let deadline = start + (settings.data_timeout + earned).min(settings.upload_timeout);
         let mut drain = self.drain.clone();
         tokio::select! {
-            biased;
+            biased; // a client that never pauses is told too
+            () = drain.over() => {
+                self.say(&Reply::shutting_down());
+                Err(End::Quit)
+            }
             filled = self.fill(MESSAGE_READ, deadline) => {
                 if matches!(filled, Err(End::Lost)) {
                     tracing::info!(session = self.id, note = "client_abort", "the client left before the end of its data");
                 }
                 filled
-            }
-            () = drain.over() => {
-                self.say(&Reply::shutting_down());
-                Err(End::Quit)
             }
         }
     }
