@@ -488,6 +488,7 @@ fn init_writes_files_that_pass_and_overwrites_nothing() {
     let (settings, policy) = load(&target.join("consentry.toml")).unwrap();
     assert_eq!(settings.upstreams["relay"].address, [("smtp.example.net".to_owned(), 465)]);
     assert_eq!(settings.upstreams["relay"].tls.as_str(), "implicit");
+    assert_eq!(settings.control.as_deref(), Some(&*target.join("control.sock")), "reload works from the start");
     assert_eq!(policy.mode.as_str(), "monitor");
     assert!(policy.controller_of_domain("exemple.fr").is_some());
     assert!(policy.rules.iter().any(|rule| rule.source.ends_with("mailers/listmonk.toml")), "packs come along");

@@ -80,13 +80,17 @@ fn settings(args: &Args, domain: &str) -> Result<String, CliError> {
         465 => "implicit",
         _ => "starttls",
     };
-    // A trial elsewhere keeps its store beside its settings.
-    let store =
-        if args.dir == Path::new("/etc/consentry") { "/var/lib/consentry/consentry.db" } else { "consentry.db" };
+    // A trial elsewhere keeps its store and its control socket beside its settings.
+    let (store, control) = if args.dir == Path::new("/etc/consentry") {
+        ("/var/lib/consentry/consentry.db", "/run/consentry/control.sock")
+    } else {
+        ("consentry.db", "control.sock")
+    };
     Ok(SETTINGS
         .replace("\"smtp.example.net:587\"", &format!("{:?}", args.upstream))
         .replace("\ntls = \"starttls\"", &format!("\ntls = {tls:?}"))
         .replace("https://preferences.example.fr", &format!("https://preferences.{domain}"))
+        .replace("\n# control = \"/run/consentry/control.sock\"  ", &format!("\ncontrol = {control:?}"))
         .replace("/var/lib/consentry/consentry.db", store))
 }
 
