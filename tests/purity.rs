@@ -4,8 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PURE: &[&str] =
-    &["src/smtp", "src/message", "src/consent", "src/policy", "src/config/file.rs", "src/config/file"];
+const PURE: &[&str] = &["src/smtp", "src/message", "src/consent", "src/policy", "src/config"];
+
+/// Reads the files, and nothing else of `config` does.
+const EFFECT_AMONG_THEM: &str = "src/config/load.rs";
 
 /// Name, and what it would let in.
 const FORBIDDEN: &[(&str, &str)] = &[
@@ -88,10 +90,13 @@ fn is_a_test_file(path: &Path) -> bool {
 fn a_pure_module_names_no_effect() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    PURE.iter().for_each(|place| sources(&root.join(place), &mut files));
-    files.retain(|file| file.extension().is_some_and(|end| end == "rs"));
+    for place in PURE {
+        let before = files.len();
+        sources(&root.join(place), &mut files);
+        assert!(files.len() > before, "{place} has moved");
+    }
+    files.retain(|file| file.extension().is_some_and(|end| end == "rs") && *file != root.join(EFFECT_AMONG_THEM));
     files.retain(|file| !is_a_test_file(file.strip_prefix(root).unwrap().strip_prefix("src").unwrap()));
-    assert!(files.len() > 10, "the pure folders have moved: {files:?}");
 
     let faults: Vec<String> = files
         .iter()
