@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::spool::Spool;
-use super::tls::{self, Stream, TlsError};
+use super::tls::{self, Stream, TlsError, has_waiting_bytes};
 use crate::config::{Login, TlsMode, UpstreamSettings};
 use crate::policy::verdict::Permit;
 use crate::smtp::address::{EmailAddress, ReversePath};
@@ -372,8 +372,16 @@ impl UpstreamConnection {
             && (parameters.ret.is_none() && parameters.envid.is_none() || has.dsn)
     }
 
+    /// The same for a recipient's parameters.
+    fn carries_for(&self, parameters: &RcptParameters) -> bool {
+        self.capabilities.dsn || parameters.notify.is_none() && parameters.orcpt.is_none()
+    }
+
     /// Asks for one recipient, with its exact bytes and parameters (R18).
     pub async fn rcpt(&mut self, to: &EmailAddress, parameters: &RcptParameters) -> Result<Reply, UpstreamError> {
+        if !self.carries_for(parameters) {
+            return Err(UpstreamError::LacksExtension);
+        }
         let line = format!("RCPT TO:<{}>{}", to.as_str(), parameters.render());
         let reply = self.ask(&line, self.patience.mail).await?;
         let reply = self.sensible(reply)?;
@@ -421,12 +429,15 @@ impl UpstreamConnection {
             self.unusable = true;
             return Handover::Withdrawn(Reply::session_failed());
         }
-        self.transaction = None;
         match self.ask("DATA", self.patience.data).await {
-            Ok(reply) if reply.code() == 354 => {}
+            Ok(reply) if reply.code() == 354 => self.transaction = None,
+            // The transaction stays open upstream until it is reset.
             Ok(reply) if reply.is_transient() || reply.is_permanent() => return Handover::Answered(reply),
             Ok(_) => return Handover::NotStarted(self.nonsense("an answer to DATA that is neither 354 nor a refusal")),
             Err(error) => return Handover::NotStarted(error),
+        }
+        if self.has_unasked_answer() {
+            return Handover::NotStarted(self.nonsense("an answer nobody asked for"));
         }
         self.unusable = true; // until the final reply: nothing but content may be written here
         let last = match self.write_content(content).await {
@@ -463,6 +474,14 @@ impl UpstreamConnection {
     }
 
     async fn finish(&mut self, last: Vec<u8>) -> Handover {
+        if self.has_unasked_answer() {
+            return match self.read_reply(self.patience.last_reply).await {
+                Ok(reply) if reply.is_transient() || reply.is_permanent() => Handover::Answered(reply),
+                Err(UpstreamError::Leaving(reply)) => Handover::Answered(reply.without_hangup()),
+                // A yes to a message that has not ended yet is none.
+                _ => Handover::NotSent(self.nonsense("an answer before the final dot")),
+            };
+        }
         if let Err(error) = write(&mut self.stream, &last, self.patience.write).await {
             return Handover::Unknown(error); // part of the end mark may be out
         }
@@ -487,8 +506,14 @@ impl UpstreamConnection {
     }
 
     async fn ask(&mut self, command: &str, patience: Duration) -> Result<Reply, UpstreamError> {
-        if !self.is_usable() {
-            return Err(self.nonsense("an answer nobody asked for"));
+        if self.unusable {
+            return Err(self.nonsense("a question on a connection out of step"));
+        }
+        if self.has_unasked_answer() {
+            return Err(match self.read_reply(patience).await {
+                Err(leaving @ UpstreamError::Leaving(_)) => leaving, // it was idle for too long
+                _ => self.nonsense("an answer nobody asked for"),
+            });
         }
         let mut line = Vec::with_capacity(command.len() + 2);
         line.extend_from_slice(command.as_bytes());
@@ -531,8 +556,16 @@ impl UpstreamConnection {
         }
     }
 
-    /// An answer to MAIL or RCPT is 2xx, 4xx or 5xx (R19).
+    /// Whether upstream said something before it was asked: whose answer that would be nobody can tell.
+    fn has_unasked_answer(&self) -> bool {
+        !self.input.is_empty() || !self.stream.is_encrypted() && has_waiting_bytes(self.stream.tcp())
+    }
+
+    /// An answer to MAIL or RCPT is 2xx, 4xx or 5xx (R19), and one.
     fn sensible(&mut self, reply: Reply) -> Result<Reply, UpstreamError> {
+        if !self.input.is_empty() {
+            return Err(self.nonsense("two answers to one question"));
+        }
         if reply.is_intermediate() { Err(self.nonsense("a 3xx where none belongs")) } else { Ok(reply) }
     }
 
