@@ -4,9 +4,12 @@
 //! leaves only through [`UpstreamConnection::send`], which takes a [`Permit`]
 //! for each recipient of the open transaction and refuses anything else.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Mutex;
+use std::task::Poll;
 use std::time::Duration;
 
 use base64::Engine;
@@ -436,7 +439,7 @@ impl UpstreamConnection {
             Ok(_) => return Handover::NotStarted(self.nonsense("an answer to DATA that is neither 354 nor a refusal")),
             Err(error) => return Handover::NotStarted(error),
         }
-        if self.has_unasked_answer() {
+        if self.has_unasked_answer().await {
             return Handover::NotStarted(self.nonsense("an answer nobody asked for"));
         }
         self.unusable = true; // until the final reply: nothing but content may be written here
@@ -474,7 +477,7 @@ impl UpstreamConnection {
     }
 
     async fn finish(&mut self, last: Vec<u8>) -> Handover {
-        if self.has_unasked_answer() {
+        if self.has_unasked_answer().await {
             return match self.read_reply(self.patience.last_reply).await {
                 Ok(reply) if reply.is_transient() || reply.is_permanent() => Handover::Answered(reply),
                 Err(UpstreamError::Leaving(reply)) => Handover::Answered(reply.without_hangup()),
@@ -509,7 +512,7 @@ impl UpstreamConnection {
         if self.unusable {
             return Err(self.nonsense("a question on a connection out of step"));
         }
-        if self.has_unasked_answer() {
+        if self.has_unasked_answer().await {
             return Err(match self.read_reply(patience).await {
                 Err(leaving @ UpstreamError::Leaving(_)) => leaving, // it was idle for too long
                 _ => self.nonsense("an answer nobody asked for"),
@@ -557,7 +560,16 @@ impl UpstreamConnection {
     }
 
     /// Whether upstream said something before it was asked: whose answer that would be nobody can tell.
-    fn has_unasked_answer(&self) -> bool {
+    async fn has_unasked_answer(&mut self) -> bool {
+        if self.input.is_empty() && self.stream.is_encrypted() {
+            // A session ticket may wait in the socket: only what the bytes decrypt to counts. The runtime has to look
+            // at its sockets first, or it does not know that there is something to read.
+            if has_waiting_bytes(self.stream.tcp()) {
+                tokio::task::yield_now().await;
+            }
+            let mut reading = pin!(self.stream.read_buf(&mut self.input));
+            let _ = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await;
+        }
         !self.input.is_empty() || !self.stream.is_encrypted() && has_waiting_bytes(self.stream.tcp())
     }
 
