@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{CliError, Globals};
 use crate::config;
@@ -25,11 +25,18 @@ pub fn run(_: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     let (settings, policy) = config::load(&globals.config)?;
     telemetry::start(settings.log.format);
     raise_descriptor_limit();
+    // Before anybody can know that the gate runs: a SIGHUP that nobody listens to ends a process.
+    let mut signals = Signals::listen()?;
     let control = settings.control.clone();
     let warnings = config::warnings(&settings, &policy);
     let hash = policy.hash.clone();
     let server = Server::start(settings, policy, Sockets::from_systemd())
         .map_err(|error| CliError::Failed(error.to_string()))?;
+    let _control = control.map(|path| {
+        Control::open(&path, server.gate().clone())
+            .map_err(|error| CliError::Failed(format!("control socket {}: {error}", path.display())))
+    });
+    let _control = _control.transpose()?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -37,13 +44,8 @@ pub fn run(_: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         tracing::info!(listener = name, address = %address, "listening");
     }
     tracing::info!(policy = hash, "policy in force");
-    let _control = control.map(|path| {
-        Control::open(&path, server.gate().clone())
-            .map_err(|error| CliError::Failed(format!("control socket {}: {error}", path.display())))
-    });
-    let _control = _control.transpose()?;
     let _ = sd_notify::notify(false, &[NotifyState::Ready]);
-    wait_for_the_end(&server)?;
+    signals.wait_for_the_end(&server);
     let _ = sd_notify::notify(false, &[NotifyState::Stopping]);
     tracing::info!("draining");
     server.stop();
@@ -58,24 +60,53 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// Reloads on SIGHUP, feeds the watchdog, returns on SIGTERM or SIGINT.
-fn wait_for_the_end(server: &Server) -> Result<(), CliError> {
-    let failed = |error: std::io::Error| CliError::Failed(format!("signals cannot be received: {error}"));
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    runtime.block_on(async {
-        let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let mut watchdog = tokio::time::interval(watchdog_interval());
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = hangup.recv() => reload(server),
-                _ = watchdog.tick() => { let _ = sd_notify::notify(false, &[NotifyState::Watchdog]); }
-            }
+/// What the outside may ask of a process, from the moment this exists.
+struct Signals {
+    runtime: Runtime,
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+#[derive(PartialEq, Eq)]
+enum Asked {
+    Reload,
+    End,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals, CliError> {
+        let failed = |error: std::io::Error| CliError::Failed(format!("signals cannot be received: {error}"));
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let inside = runtime.enter();
+        let listen = |kind| signal(kind).map_err(failed);
+        let (hangup, terminate) = (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?);
+        let interrupt = listen(SignalKind::interrupt())?;
+        drop(inside);
+        Ok(Signals { runtime, hangup, terminate, interrupt })
+    }
+
+    /// Reloads on SIGHUP, feeds the watchdog, returns on SIGTERM or SIGINT.
+    fn wait_for_the_end(&mut self, server: &Server) {
+        // Outside the runtime: a reload waits for the store in one of its own.
+        while self.next() == Asked::Reload {
+            reload(server);
         }
-    })
+    }
+
+    fn next(&mut self) -> Asked {
+        self.runtime.block_on(async {
+            let mut watchdog = tokio::time::interval(watchdog_interval());
+            loop {
+                tokio::select! {
+                    _ = self.terminate.recv() => return Asked::End,
+                    _ = self.interrupt.recv() => return Asked::End,
+                    _ = self.hangup.recv() => return Asked::Reload,
+                    _ = watchdog.tick() => { let _ = sd_notify::notify(false, &[NotifyState::Watchdog]); }
+                }
+            }
+        })
+    }
 }
 
 /// Half of what systemd waits; without a watchdog the notice goes nowhere.
