@@ -1,5 +1,7 @@
 //! One verdict per recipient into one course of action for the message.
 
+use std::collections::HashSet;
+
 use super::rules::{MixedRecipients, Mode, Policy, Refusal};
 use super::verdict::{Basis, Decision, Verdict};
 
@@ -27,7 +29,7 @@ impl Disposition {
             return Disposition::Forward;
         }
         let (permitted, withheld): (Vec<usize>, Vec<usize>) =
-            (0..verdicts.len()).partition(|n| verdicts[*n].decision == Decision::Allow);
+            distinct(verdicts).into_iter().partition(|n| verdicts[*n].decision == Decision::Allow);
         if !permitted.is_empty()
             && (withheld.is_empty() || policy.mixed_recipients == MixedRecipients::DeliverPermitted)
         {
@@ -41,6 +43,12 @@ impl Disposition {
             _ => Disposition::Refuse,
         }
     }
+}
+
+/// The first verdict about each recipient: who is named twice gets one copy (R24).
+pub fn distinct(verdicts: &[Verdict]) -> Vec<usize> {
+    let mut known = HashSet::new();
+    (0..verdicts.len()).filter(|n| known.insert(verdicts[*n].recipient.consent_key())).collect()
 }
 
 /// Whether a copy carries the fields that let its recipient leave: advertising does, service mail never. The verdict
@@ -63,8 +71,19 @@ mod tests {
             'b' => Finding::block(Reason::ConsentNone, ""),
             _ => Finding::defer(Reason::StoreUnavailable, ""),
         };
-        let anna = EmailAddress::parse("anna@x.example").unwrap();
-        kinds.chars().map(|kind| Verdict::new(anna.clone(), finding(kind), policy.mode, &[])).collect()
+        let reader = |n: usize| EmailAddress::parse(&format!("reader{n}@x.example")).unwrap();
+        let kinds = kinds.chars().enumerate();
+        kinds.map(|(n, kind)| Verdict::new(reader(n), finding(kind), policy.mode, &[])).collect()
+    }
+
+    #[test]
+    fn who_is_named_twice_counts_once() {
+        let about = |address| {
+            let address = EmailAddress::parse(address).unwrap();
+            Verdict::new(address, Finding::block(Reason::ConsentNone, ""), Mode::Enforce, &[])
+        };
+        let verdicts = ["anna@x.example", "bob@x.example", "anna@X.EXAMPLE", "\"bob\"@x.example"].map(about);
+        assert_eq!(distinct(&verdicts), [0, 1]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::message::trace::{self, Protocol};
 use crate::message::{list, signature};
 use crate::policy::classify::{Classification, classify};
 use crate::policy::decide::{Consultation, decide};
-use crate::policy::disposition::Disposition;
+use crate::policy::disposition::{Disposition, distinct};
 use crate::policy::facts::{MessageFacts, Origin};
 use crate::policy::rules::{Class, Policy, ServiceWithoutStore};
 use crate::policy::verdict::{Decision, Verdict};
@@ -238,9 +238,9 @@ impl Transaction<'_> {
 
     /// One line for each withheld recipient, ten at most; no state of a permitted one.
     fn refusal(&self) -> Reply {
-        let lines = self
-            .verdicts
-            .iter()
+        let lines = distinct(&self.verdicts)
+            .into_iter()
+            .map(|n| &self.verdicts[n])
             .filter(|verdict| verdict.decision != Decision::Allow)
             .map(|verdict| verdict.reply_text(&self.mail.reference))
             .collect();
