@@ -24,11 +24,6 @@ use crate::smtp::address::EmailAddress;
 use crate::smtp::reply::Reply;
 use crate::store::{OutcomeResult, RecordedVerdict};
 
-/// The ledger's name for a message that goes to everybody in one transaction.
-pub const EVERYBODY: [u8; 16] = [0; 16];
-/// The ledger's name for the notice to the sender.
-const NOTICE: [u8; 16] = [1; 16];
-
 /// Delivers a copy to each permitted recipient, reports the others, answers.
 pub async fn deliver(
     mut transaction: Transaction<'_>,
@@ -198,16 +193,16 @@ impl Fanout {
         hop: &mut Hop,
         reported: &[Undelivered],
     ) -> Result<(), Reply> {
+        let name = notice_about(reported.iter().map(|one| &transaction.verdicts[one.position].recipient));
         if let Some(key) = &self.key
-            && earlier_reply(transaction.worker, key, &NOTICE).await.is_some()
+            && earlier_reply(transaction.worker, key, &name).await.is_some()
         {
             return Ok(());
         }
-        let commit =
-            commit_point(transaction.worker, transaction.client, &transaction.mail.reference, self.key, NOTICE);
+        let commit = commit_point(transaction.worker, transaction.client, &transaction.mail.reference, self.key, name);
         let handover = notify::hand_over(transaction, hop, reported, &commit).await;
         warn_if_unknown(&transaction.mail.reference, &handover);
-        let (result, reply) = settle(transaction.worker, handover, self.key, NOTICE).await;
+        let (result, reply) = settle(transaction.worker, handover, self.key, name).await;
         if result == OutcomeResult::Delivered {
             return Ok(());
         }
@@ -361,7 +356,28 @@ pub fn ledger_key(mail: &mut Mail, head: &MessageHead) -> std::io::Result<[u8; 3
 
 /// A recipient in the ledger: no address in clear.
 fn recipient_digest(recipient: &EmailAddress) -> [u8; 16] {
-    let digest = ring::digest::digest(&SHA256, recipient.consent_key().as_bytes());
+    name_of(recipient.consent_key().as_bytes())
+}
+
+/// The ledger's name for a message that goes to all of these in one transaction.
+pub fn everybody<'a>(recipients: impl Iterator<Item = &'a EmailAddress>) -> [u8; 16] {
+    of_all("to", recipients)
+}
+
+/// The ledger's name for the notice about these.
+fn notice_about<'a>(recipients: impl Iterator<Item = &'a EmailAddress>) -> [u8; 16] {
+    of_all("about", recipients)
+}
+
+fn of_all<'a>(what: &str, recipients: impl Iterator<Item = &'a EmailAddress>) -> [u8; 16] {
+    let mut keys: Vec<String> = recipients.map(EmailAddress::consent_key).collect();
+    keys.sort_unstable();
+    keys.insert(0, what.to_string()); // no address: it has no @
+    name_of(keys.join("\0").as_bytes())
+}
+
+fn name_of(text: &[u8]) -> [u8; 16] {
+    let digest = ring::digest::digest(&SHA256, text);
     let mut name = [0; 16];
     name.copy_from_slice(&digest.as_ref()[..16]);
     name

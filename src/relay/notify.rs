@@ -19,7 +19,7 @@ use crate::smtp::reply::Reply;
 
 /// A recipient of the message who got no copy, by its position in the envelope.
 pub struct Undelivered {
-    position: usize,
+    pub position: usize,
     status: String,
     why: Why,
 }

@@ -261,8 +261,9 @@ impl Transaction<'_> {
         let Ok(ledger_key) = in_ledger.then(|| copies::ledger_key(&mut self.mail, &self.head)).transpose() else {
             return Reply::gate_fault(&self.mail.reference).into();
         };
+        let name = copies::everybody(self.verdicts.iter().map(|verdict| &verdict.recipient));
         if let Some(key) = ledger_key
-            && let Some(reply) = copies::earlier_reply(self.worker, &key, &copies::EVERYBODY).await
+            && let Some(reply) = copies::earlier_reply(self.worker, &key, &name).await
         {
             hop.reset().await;
             self.outcomes(OutcomeResult::AlreadyDelivered, Some(&reply));
@@ -279,10 +280,10 @@ impl Transaction<'_> {
             .collect();
         let handing = Handing { from: &envelope.from, parameters: &envelope.parameters, recipients };
         let content = Content { head: &head, spool: &mut self.mail.spool, body_start: self.head.body_start() };
-        let commit = copies::commit_point(self.worker, self.client, &reference, ledger_key, copies::EVERYBODY);
+        let commit = copies::commit_point(self.worker, self.client, &reference, ledger_key, name);
         let handover = hop.hand_over(&handing, content, &commit).await;
         warn_if_unknown(&reference, &handover);
-        let (result, reply) = copies::settle(self.worker, handover, ledger_key, copies::EVERYBODY).await;
+        let (result, reply) = copies::settle(self.worker, handover, ledger_key, name).await;
         self.outcomes(result, Some(&reply));
         Answer { reply, ledger_key }
     }
