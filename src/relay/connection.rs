@@ -173,7 +173,7 @@ impl<'w> Connection<'w> {
                 }
                 Err(end) => return end,
             };
-            self.confirm();
+            self.confirm().await;
             let step = self.session.command(Command::parse(&line));
             if let Err(end) = self.carry_out(step).await {
                 return end;
@@ -182,9 +182,12 @@ impl<'w> Connection<'w> {
     }
 
     /// The client goes on: it has our 250, so a second identical message is meant as one (R73).
-    fn confirm(&mut self) {
-        if let Some(key) = self.unconfirmed.take() {
-            self.worker.gate.store.delivery_release(key);
+    /// Waits for it, or the next message would find the rows of this one.
+    async fn confirm(&mut self) {
+        if let Some(key) = self.unconfirmed.take()
+            && let Err(error) = self.worker.gate.store.delivery_release(key).await
+        {
+            tracing::error!("delivery rows cannot be released: {error}");
         }
     }
 

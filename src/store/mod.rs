@@ -135,8 +135,8 @@ impl Store {
     }
 
     /// The client has its answer, so no copy of this message will be asked for again (R73).
-    pub fn delivery_release(&self, key: [u8; 32]) {
-        self.write_later(Change::Delivery { key, copy: Copy::Release });
+    pub async fn delivery_release(&self, key: [u8; 32]) -> Result<(), StoreError> {
+        self.write(Change::Delivery { key, copy: Copy::Release }).await.map(drop)
     }
 
     /// Keeps the texts of a policy that comes into force.

@@ -189,8 +189,7 @@ async fn the_ledger_remembers_copies_until_the_client_knows() {
     assert_eq!(reader.deliveries(&key).unwrap(), [done, open]);
     assert_eq!(reader.deliveries(&[2; 32]).unwrap(), []);
 
-    store.delivery_release(key);
-    store.delivery_intent([9; 32], anna).await.unwrap();
+    store.delivery_release(key).await.unwrap();
     assert_eq!(reader.deliveries(&key).unwrap(), []);
 }
 
