@@ -277,13 +277,22 @@ impl<'w> Connection<'w> {
 
     /// Queues a reply. It is written when no complete command is left to answer.
     pub(super) fn say(&mut self, reply: &Reply) {
-        self.output.extend_from_slice(&reply.to_bytes(self.session.speaks_utf8()));
+        self.say_as(reply, self.session.speaks_utf8());
+    }
+
+    fn say_as(&mut self, reply: &Reply, utf8: bool) {
+        self.output.extend_from_slice(&reply.to_bytes(utf8));
     }
 
     /// Upstream's reply as it came; where upstream knows no enhanced codes, ours is put in front.
     pub(super) fn pass_on(&mut self, reply: Reply) {
+        self.pass_on_as(reply, self.session.speaks_utf8());
+    }
+
+    /// The final reply may speak as its transaction did, which is over by then.
+    pub(super) fn pass_on_as(&mut self, reply: Reply, utf8: bool) {
         let knows = self.door.upstream.capabilities().is_some_and(|known| known.enhanced_status_codes);
-        self.say(&if knows { reply } else { reply.with_enhanced() });
+        self.say_as(&if knows { reply } else { reply.with_enhanced() }, utf8);
     }
 
     pub(super) async fn flush(&mut self) -> Result<(), End> {

@@ -38,12 +38,13 @@ impl Connection<'_> {
         if asked.auth.is_some() && self.session.user().is_none() {
             asked.auth = Some("<>".into()); // nobody vouches for it (R87)
         }
+        let utf8 = asked.smtputf8;
         match self.hop.mail(&from, &asked).await {
             Ok(reply) => {
                 if reply.is_positive() {
                     self.session.accept_sender(from, asked);
                 }
-                self.pass_on(reply);
+                self.pass_on_as(reply, utf8);
             }
             Err(error) => {
                 self.hop.reset().await;
@@ -154,7 +155,7 @@ impl Connection<'_> {
             self.session.message_accepted();
             self.unconfirmed = answer.ledger_key;
         }
-        self.pass_on(answer.reply);
+        self.pass_on_as(answer.reply, utf8);
         self.flush().await
     }
 
