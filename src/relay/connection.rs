@@ -165,16 +165,23 @@ impl<'w> Connection<'w> {
             let line = match self.next_line().await {
                 Ok(Ok(line)) => line,
                 Ok(Err(error)) => {
-                    self.say(&error.reply());
-                    if error.closes() {
-                        return End::Violation;
+                    let step = self.session.bad_line(error);
+                    if let Err(end) = self.carry_out(step).await {
+                        return end;
                     }
                     continue;
                 }
                 Err(end) => return end,
             };
             self.confirm().await;
-            let step = self.session.command(Command::parse(&line));
+            let command = Command::parse(&line);
+            // DATA ends a group of commands (RFC 2920 section 3.1): what comes before its answer is content,
+            // and never run as commands, whatever the answer is (R36).
+            if command == Ok(Command::Data) && !self.input.is_empty() {
+                self.say(&Reply::talks_out_of_turn());
+                return End::Violation;
+            }
+            let step = self.session.command(command);
             if let Err(end) = self.carry_out(step).await {
                 return end;
             }

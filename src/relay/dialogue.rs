@@ -119,10 +119,6 @@ impl Connection<'_> {
 
     /// 354, the message, the decision, the final reply.
     pub(super) async fn take_message(&mut self) -> Result<(), End> {
-        if !self.input.is_empty() {
-            self.say(&Reply::talks_out_of_turn()); // content before 354 (R36)
-            return Err(End::Violation);
-        }
         self.say(&Reply::start_data());
         self.flush().await?;
         let mut notes = Vec::new();

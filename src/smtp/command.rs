@@ -43,6 +43,8 @@ pub enum Command {
         /// Valid base64, or `=` for an empty one (RFC 4954 §4).
         initial_response: Option<String>,
     },
+    /// BDAT: not offered, and message octets follow that must not be read as commands.
+    Chunk,
     /// A verb of SMTP that is never offered here.
     NotImplemented,
 }
@@ -70,7 +72,8 @@ impl Command {
             "VRFY" => Ok(Command::Verify),
             "HELP" => Ok(Command::Help),
             "AUTH" => auth(arguments),
-            "EXPN" | "ETRN" | "ATRN" | "TURN" | "SEND" | "SOML" | "SAML" | "BDAT" | "BURL" | "XCLIENT" | "XFORWARD" => {
+            "BDAT" => Ok(Command::Chunk),
+            "EXPN" | "ETRN" | "ATRN" | "TURN" | "SEND" | "SOML" | "SAML" | "BURL" | "XCLIENT" | "XFORWARD" => {
                 Ok(Command::NotImplemented)
             }
             _ => Err(CommandError::UnknownVerb),
@@ -101,6 +104,7 @@ impl fmt::Debug for Command {
             Command::Auth { mechanism, .. } => {
                 f.debug_struct("Auth").field("mechanism", mechanism).finish_non_exhaustive()
             }
+            Command::Chunk => f.write_str("Chunk"),
             Command::NotImplemented => f.write_str("NotImplemented"),
         }
     }

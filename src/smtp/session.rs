@@ -6,7 +6,7 @@
 
 use super::address::{EmailAddress, ReversePath};
 use super::capabilities::Capabilities;
-use super::command::{Command, CommandError, MailParameters, RcptParameters};
+use super::command::{Command, CommandError, LineError, MailParameters, RcptParameters};
 use super::reply::Reply;
 
 /// A recipient upstream has accepted, with the parameters it was asked with.
@@ -158,6 +158,12 @@ impl Session {
         self.limit(step)
     }
 
+    /// Takes a line that is too long or broken to be a command.
+    pub fn bad_line(&mut self, error: LineError) -> Step {
+        let step = if error.closes() { Step::Close(error.reply()) } else { Step::Reply(error.reply()) };
+        self.limit(step)
+    }
+
     fn must_encrypt_first(&self, command: &Command) -> bool {
         let exempt =
             matches!(command, Command::Noop | Command::Ehlo(_) | Command::StartTls | Command::Quit | Command::Helo(_));
@@ -214,6 +220,7 @@ impl Session {
             Command::Help => Step::Reply(Reply::help()),
             Command::Quit => Step::Close(Reply::bye()),
             Command::Lhlo => Step::Reply(Reply::unknown_command()),
+            Command::Chunk => Step::Close(Reply::not_implemented()),
             Command::NotImplemented => Step::Reply(Reply::not_implemented()),
         }
     }
@@ -237,10 +244,7 @@ impl Session {
     /// Parameters we did not offer (R8), sizes above ours, UTF-8 without SMTPUTF8.
     fn refuse_sender(&self, from: &ReversePath, parameters: &MailParameters) -> Option<Reply> {
         let offered = &self.offered;
-        let ascii = match from {
-            ReversePath::Null => true,
-            ReversePath::Mailbox(address) => address.is_ascii(),
-        };
+        let ascii = from.mailbox().is_none_or(EmailAddress::is_ascii) && parameters.is_ascii();
         let wants_dsn = parameters.ret.is_some() || parameters.envid.is_some();
         if !ascii && !parameters.smtputf8 || parameters.smtputf8 && !offered.smtputf8 {
             return Some(if ascii { Reply::unknown_parameter() } else { Reply::sender_needs_smtputf8() });
@@ -262,10 +266,13 @@ impl Session {
         if envelope.recipients.len() >= self.rules.max_recipients {
             return Step::Reply(Reply::too_many_recipients());
         }
-        if !to.is_ascii() && !envelope.parameters.smtputf8 {
+        let needs_utf8 = !to.is_ascii() || !parameters.is_ascii();
+        if needs_utf8 && !envelope.parameters.smtputf8 {
+            self.refuse_recipient();
             return Step::Reply(Reply::recipient_needs_smtputf8());
         }
-        if (parameters.notify.is_some() || parameters.orcpt.is_some()) && !self.offered.dsn {
+        if !self.offered.allow_rcpt(&parameters) {
+            self.refuse_recipient();
             return Step::Reply(Reply::unknown_parameter());
         }
         Step::AskRecipient(Recipient { address: to, parameters })

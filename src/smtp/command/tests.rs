@@ -29,7 +29,7 @@ fn every_verb_is_known_in_either_case() {
         ("HELP", Command::Help),
         ("StartTLS", Command::StartTls),
         ("EXPN list", Command::NotImplemented),
-        ("BDAT 10 LAST", Command::NotImplemented),
+        ("BDAT 10 LAST", Command::Chunk),
         ("auth plain", Command::Auth { mechanism: "PLAIN".into(), initial_response: None }),
         ("AUTH PLAIN =", Command::Auth { mechanism: "PLAIN".into(), initial_response: Some("=".into()) }),
         (
