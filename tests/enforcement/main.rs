@@ -1,0 +1,15 @@
+//! What policy decides, carried out by the real program between a client and a scripted upstream.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod ceilings;
+mod course;
+mod fanout;
+mod ledger;
+mod links;
+mod list_fields;
+mod pinned;
+mod reload;
+mod shop;
+mod trust;
