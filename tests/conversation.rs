@@ -102,7 +102,12 @@ fn a_second_greeting_is_a_reset() {
 
 #[test]
 fn a_client_of_rfc_821_is_served_without_extensions() {
-    assert_upstream_is_asked("helo", &["MAIL FROM:<shop@example.com>", "RCPT TO:<anna@example.net>", "DATA", "."]);
+    let upstream = Upstream::scripted(wishful);
+    let gate = Gate::in_front_of(upstream.address);
+    let expected = ["MAIL FROM:<shop@example.com>", "RCPT TO:<anna@example.net>", "DATA", "."];
+    assert_eq!(held("helo", &upstream, &gate), expected);
+    let content = String::from_utf8(upstream.single_message().content).unwrap();
+    assert!(content.contains(" with SMTP id "), "{content}");
 }
 
 #[test]

@@ -77,6 +77,36 @@ fn a_trusted_id_makes_a_retry_known_whatever_its_bytes() {
     assert_copies(&upstream, &READERS[..2]);
 }
 
+/// The client's RCPTs are the first two upstream hears, the copies' own the next.
+fn second_thoughts(reply: &'static str) -> Upstream {
+    Upstream::scripted(move |moment| match (moment.verb, moment.nth) {
+        (Verb::Rcpt, 3) => say(reply),
+        _ => Act::Normal,
+    })
+}
+
+#[test]
+fn a_recipient_upstream_defers_only_when_its_copy_comes_is_left_to_the_retry() {
+    let upstream = second_thoughts("450 4.2.0 Greylisted");
+    let gate = Gate::in_front_of(upstream.address);
+    subscribed(&gate, &READERS[..2]);
+    let reply = send(&gate, &READERS[..2], BOOKS);
+    assert!(reply.starts_with("451 4.3.0 1 of 2 copies deferred"), "{reply}");
+    assert!(send(&gate, &READERS[..2], BOOKS).starts_with("250"));
+    assert_copies(&upstream, &READERS[..2]);
+}
+
+#[test]
+fn a_recipient_upstream_refuses_only_when_its_copy_comes_is_reported() {
+    let upstream = second_thoughts("550 5.1.1 Gone meanwhile");
+    let gate = Gate::in_front_of(upstream.address);
+    subscribed(&gate, &READERS[..2]);
+    assert!(send(&gate, &READERS[..2], BOOKS).starts_with("250"));
+    assert_delivered(&upstream, &[&format!("{SENDER}>r1@x.example"), &format!(">{SENDER}")]);
+    let notice = String::from_utf8(upstream.record().accepted()[1].content.clone()).unwrap();
+    assert!(notice.contains("r2@x.example") && notice.contains("Gone meanwhile"), "{notice}");
+}
+
 #[test]
 fn a_copy_refused_for_good_is_reported_and_the_rest_acknowledged() {
     let upstream = Upstream::scripted(at_dot(1, "554 5.7.1 Looks like spam"));
