@@ -62,9 +62,9 @@ fn recipient(decision: &DecisionRow, reader: &mut Reader) -> Result<String, CliE
         ("reply", or_dash(decision.reply.as_deref())),
         ("outcome", outcome(decision)),
     ];
-    // Of a withheld copy upstream said nothing: its outcome is our own reply.
-    if let Some(outcome) = decision.outcome.as_ref().filter(|_| decision.reply.is_none()) {
-        let said = or_dash(outcome.text.as_deref());
+    // Of a withheld copy upstream said nothing: its outcome is our own reply, or none.
+    let outcome = decision.outcome.as_ref().filter(|_| decision.reply.is_none());
+    if let Some((outcome, said)) = outcome.and_then(|outcome| Some((outcome, outcome.text.as_deref()?))) {
         rows.push(("upstream said", format!("{said} at {} after {} µs", shown(outcome.at), outcome.took_us)));
     }
     text.push_str(&lines(&rows, "  "));

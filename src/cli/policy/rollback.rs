@@ -88,12 +88,20 @@ fn replace(path: &Path, text: &str, stamp: &str, like: &Metadata) -> Result<Opti
     }
     let told = |e: io::Error| format!("{}: {e}", path.display());
     let there = fs::metadata(path).ok();
-    let backup = there.is_some().then(|| PathBuf::from(format!("{}.bak-{stamp}", path.display())));
+    let backup = there.is_some().then(|| free_name(&format!("{}.bak-{stamp}", path.display())));
     if let Some(backup) = &backup {
         fs::copy(path, backup).map_err(told)?;
     }
     write_over(path, text, there.as_ref().unwrap_or(like)).map_err(told)?;
     Ok(Some(Replaced { path: path.to_owned(), backup }))
+}
+
+/// A name nobody has yet: two rollbacks in one second keep both copies.
+fn free_name(wanted: &str) -> PathBuf {
+    let numbered = (2..).map(|n| PathBuf::from(format!("{wanted}-{n}")));
+    let mut names = std::iter::once(PathBuf::from(wanted)).chain(numbered);
+    // The numbers never end, and the files of a directory do.
+    names.find(|name| !name.exists()).expect("an endless list of names")
 }
 
 fn write_over(path: &Path, text: &str, like: &Metadata) -> io::Result<()> {
