@@ -112,7 +112,7 @@ impl Fanout {
     ) -> Result<(OutcomeResult, CopyOutcome), Reply> {
         let name = recipient_digest(&transaction.verdicts[n].recipient);
         if let Some(key) = &self.key
-            && let Some(reply) = earlier_reply(transaction.worker, key, &name).await
+            && let Some(reply) = earlier_reply(transaction.worker, &transaction.mail.reference, key, &name).await?
         {
             return Ok((OutcomeResult::AlreadyDelivered, CopyOutcome::Accepted(reply)));
         }
@@ -195,7 +195,7 @@ impl Fanout {
     ) -> Result<(), Reply> {
         let name = notice_about(reported.iter().map(|one| &transaction.verdicts[one.position].recipient));
         if let Some(key) = &self.key
-            && earlier_reply(transaction.worker, key, &name).await.is_some()
+            && earlier_reply(transaction.worker, &transaction.mail.reference, key, &name).await?.is_some()
         {
             return Ok(());
         }
@@ -314,12 +314,23 @@ pub async fn settle(
     (result, reply)
 }
 
-/// Upstream's reply to a copy that an earlier attempt delivered.
-pub async fn earlier_reply(worker: &Worker, key: &[u8; 32], name: &[u8; 16]) -> Option<Reply> {
-    let deliveries = worker.read(|reader| reader.deliveries(key)).await.ok()?;
-    let done = deliveries.into_iter().find(|delivery| delivery.done && delivery.recipient == *name)?;
-    let text = done.reply.as_deref().and_then(|reply| reply.split_once(' ')).map_or("2.0.0 Ok", |(_, text)| text);
-    Some(Reply::new(250, text))
+/// Upstream's reply to a copy that an earlier attempt delivered. While nobody can tell whether there was one, none is
+/// sent.
+pub async fn earlier_reply(
+    worker: &Worker,
+    reference: &str,
+    key: &[u8; 32],
+    name: &[u8; 16],
+) -> Result<Option<Reply>, Reply> {
+    let deliveries = worker.read(|reader| reader.deliveries(key)).await.map_err(|error| {
+        tracing::error!("the delivery ledger cannot be read: {error}");
+        Reply::gate_fault(reference)
+    })?;
+    let done = deliveries.into_iter().find(|delivery| delivery.done && delivery.recipient == *name);
+    Ok(done.map(|done| {
+        let text = done.reply.as_deref().and_then(|reply| reply.split_once(' ')).map_or("2.0.0 Ok", |(_, text)| text);
+        Reply::new(250, text)
+    }))
 }
 
 /// What makes two attempts the same message: who sends it, the reverse-path, and

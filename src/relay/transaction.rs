@@ -262,12 +262,17 @@ impl Transaction<'_> {
             return Reply::gate_fault(&self.mail.reference).into();
         };
         let name = copies::everybody(self.verdicts.iter().map(|verdict| &verdict.recipient));
-        if let Some(key) = ledger_key
-            && let Some(reply) = copies::earlier_reply(self.worker, &key, &name).await
-        {
-            hop.reset().await;
-            self.outcomes(OutcomeResult::AlreadyDelivered, Some(&reply));
-            return Answer { reply, ledger_key };
+        if let Some(key) = ledger_key {
+            let (result, reply) = match copies::earlier_reply(self.worker, &self.mail.reference, &key, &name).await {
+                Ok(None) => (None, None),
+                Ok(reply) => (Some(OutcomeResult::AlreadyDelivered), reply),
+                Err(reply) => (Some(OutcomeResult::Deferred), Some(reply)),
+            };
+            if let (Some(result), Some(reply)) = (result, reply) {
+                hop.reset().await;
+                self.outcomes(result, Some(&reply));
+                return Answer { reply, ledger_key };
+            }
         }
         let head = self.edited_head(&mut HeaderEdits::default());
         let envelope = self.mail.envelope.clone();
