@@ -8,7 +8,8 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct Upstream {
     hostname: String,
     connector: Option<TlsConnector>,
     learned: Mutex<Option<Capabilities>>,
+    /// Messages it has in full and has not answered yet.
+    unanswered: Arc<AtomicUsize>,
 }
 
 /// What went wrong with upstream; none of it is the client's fault.
@@ -107,7 +110,7 @@ impl Upstream {
             TlsMode::Off => None,
             TlsMode::Starttls | TlsMode::Implicit => Some(tls::connector(settings.ca_file.as_deref())?),
         };
-        Ok(Upstream { settings, hostname, connector, learned: Mutex::new(None) })
+        Ok(Upstream { settings, hostname, connector, learned: Mutex::new(None), unanswered: Arc::default() })
     }
 
     pub fn name(&self) -> &str {
@@ -117,6 +120,11 @@ impl Upstream {
     /// What upstream offered on its last verified EHLO; none before the first.
     pub fn capabilities(&self) -> Option<Capabilities> {
         self.learned.lock().map_or(None, |learned| learned.clone())
+    }
+
+    /// Whether somebody waits for its answer behind a final dot: leaving now would send that message twice (R11).
+    pub fn owes_an_answer(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) > 0
     }
 
     /// Whether a client's own AUTH is passed through: the gate has no login of its own.
@@ -167,7 +175,7 @@ impl Upstream {
         };
         // The final dot must not wait for a delayed acknowledgement.
         stream.set_nodelay(true)?;
-        self.settle_in(UpstreamConnection::new(stream, &self.settings), host).await.map_err(|error| match error {
+        self.settle_in(self.connection(stream), host).await.map_err(|error| match error {
             UpstreamError::Closed | UpstreamError::TimedOut | UpstreamError::Leaving(_) => UpstreamError::Unreachable,
             other => other,
         })
@@ -207,13 +215,17 @@ impl Upstream {
         self.secure(plain, host).await
     }
 
+    fn connection(&self, stream: impl Into<Stream>) -> UpstreamConnection {
+        UpstreamConnection::new(stream, &self.settings, self.unanswered.clone())
+    }
+
     async fn secure(&self, plain: UpstreamConnection, host: &str) -> Result<UpstreamConnection, UpstreamError> {
         let name = tls::server_name(host.trim_matches(['[', ']']));
         let (Some(connector), Some(name), Stream::Plain(tcp)) = (&self.connector, name, plain.stream) else {
             return Err(UpstreamError::Tls("the upstream's name cannot stand in a certificate".into()));
         };
         match timeout(self.settings.ehlo_timeout, connector.connect(name, tcp)).await {
-            Ok(Ok(tls)) => Ok(UpstreamConnection::new(Stream::Client(Box::new(tls)), &self.settings)),
+            Ok(Ok(tls)) => Ok(self.connection(Stream::Client(Box::new(tls)))),
             Ok(Err(error)) => Err(UpstreamError::Tls(error.to_string())),
             Err(_) => Err(UpstreamError::TimedOut),
         }
@@ -243,6 +255,23 @@ pub struct UpstreamConnection {
     unusable: bool,
     /// Carried a transaction before: it may have been closed for idleness since.
     used: bool,
+    unanswered: Arc<AtomicUsize>,
+}
+
+/// A message between its final dot and upstream's answer.
+struct Unanswered(Arc<AtomicUsize>);
+
+impl Unanswered {
+    fn begin(count: &Arc<AtomicUsize>) -> Unanswered {
+        count.fetch_add(1, Ordering::Relaxed);
+        Unanswered(count.clone())
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What is sent as message content: the edited head, then the rest of the spool.
@@ -275,7 +304,7 @@ pub enum Handover {
 }
 
 impl UpstreamConnection {
-    fn new(stream: impl Into<Stream>, settings: &UpstreamSettings) -> UpstreamConnection {
+    fn new(stream: impl Into<Stream>, settings: &UpstreamSettings, unanswered: Arc<AtomicUsize>) -> UpstreamConnection {
         UpstreamConnection {
             stream: stream.into(),
             input: Vec::new(),
@@ -291,6 +320,7 @@ impl UpstreamConnection {
             transaction: None,
             unusable: false,
             used: false,
+            unanswered,
         }
     }
 
@@ -485,6 +515,7 @@ impl UpstreamConnection {
                 _ => Handover::NotSent(self.nonsense("an answer before the final dot")),
             };
         }
+        let _unanswered = Unanswered::begin(&self.unanswered);
         if let Err(error) = write(&mut self.stream, &last, self.patience.write).await {
             return Handover::Unknown(error); // part of the end mark may be out
         }

@@ -166,20 +166,25 @@ impl Server {
         reload(&self.gate)
     }
 
-    /// Drains: no new sessions, running ones finish within the time set (R11).
+    /// Drains: no new sessions, running ones finish within the time set, and who waits for upstream's answer to a
+    /// message it has in full waits on (R11).
     pub fn stop(self) {
         let settings = &self.gate.settings;
         self.switch.drain();
-        wait_for(&self.threads, settings.drain_timeout);
+        wait_for(&self.threads, settings.drain_timeout, || false);
         self.switch.end();
-        wait_for(&self.threads, LAST_CALL);
+        wait_for(&self.threads, LAST_CALL, || self.gate.upstreams.values().any(|upstream| upstream.owes_an_answer()));
         self.gate.store.clone().shutdown();
     }
 }
 
-fn wait_for(threads: &[JoinHandle<()>], patience: Duration) {
-    let give_up = Instant::now() + patience;
+/// Until all have ended, or patience is over; it does not begin to run out while there is a reason to stay.
+fn wait_for(threads: &[JoinHandle<()>], patience: Duration, must_stay: impl Fn() -> bool) {
+    let mut give_up = Instant::now() + patience;
     while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < give_up {
+        if must_stay() {
+            give_up = Instant::now() + patience;
+        }
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -6,12 +6,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 use std::{fs, thread};
 
 use crate::faulty::{At, Fault, FaultyUpstream, Plan};
 use crate::mail::{ANNA, SENDER, order};
-use crate::support::{Client, Gate};
+use crate::support::{Act, Client, DEADLINE, Gate, Upstream, Verb};
 
 /// The gate again, with a time limit for its end.
 fn with_drain_timeout(upstream: SocketAddr, limit: &str) -> Gate {
@@ -80,6 +81,35 @@ fn a_message_that_is_not_finished_in_time_is_given_up() {
 }
 
 #[test]
+fn who_waits_for_an_answer_of_upstream_waits_on_beyond_that_time() {
+    let (arrived, at_dot) = mpsc::channel();
+    let (answer, told) = mpsc::channel::<()>();
+    let told = Mutex::new(told);
+    let upstream = Upstream::scripted(move |moment| {
+        if moment.verb == Verb::Dot {
+            arrived.send(()).unwrap();
+            told.lock().unwrap().recv_timeout(DEADLINE).unwrap();
+        }
+        Act::Normal
+    });
+    let mut gate = with_drain_timeout(upstream.address, "1s");
+    let mut waiting = begin_message(&gate);
+    waiting.write(b"age\r\n\r\nbody\r\n.\r\n");
+    at_dot.recv_timeout(DEADLINE).unwrap();
+    let mut half = begin_message(&gate);
+    gate.signal("TERM");
+    half.expect("421 4.3.2 "); // the time is over
+    half.expect_the_end();
+    let last_call = Duration::from_secs(3); // longer than what others get to leave
+    assert!(at_dot.recv_timeout(last_call).is_err(), "nothing new goes upstream");
+    answer.send(()).unwrap();
+    waiting.expect("250 2.0.0 Ok: queued");
+    waiting.expect("421 4.3.2 ");
+    assert!(gate.wait_for_exit().success());
+    assert!(upstream.single_message().accepted);
+}
+
+#[test]
 fn a_second_signal_changes_nothing() {
     let upstream = FaultyUpstream::start();
     let mut gate = with_drain_timeout(upstream.address, "50s");
@@ -117,7 +147,7 @@ impl Activated {
 
     fn wait_until_it_serves(&self) {
         let mut said = Vec::new();
-        while let Ok(line) = self.log.recv_timeout(crate::support::DEADLINE) {
+        while let Ok(line) = self.log.recv_timeout(DEADLINE) {
             if line.contains("policy in force") {
                 return;
             }
