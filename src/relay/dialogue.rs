@@ -11,6 +11,7 @@ use super::record;
 use super::spool::Spool;
 use super::transaction::{Mail, carry_out};
 use crate::consent::state::Consulted;
+use crate::policy::classify::classify;
 use crate::policy::decide::{Consultation, refuse_before_data};
 use crate::policy::facts::MessageFacts;
 use crate::policy::rules::{Mode, Refusal};
@@ -107,14 +108,20 @@ impl Connection<'_> {
     }
 
     async fn record_early(&self, facts: MessageFacts, verdict: Verdict, event_seq: i64) -> Option<Reply> {
+        let started = std::time::Instant::now();
         let reference = Ulid::new().to_string();
-        let reply = Reply::withheld(vec![verdict.reply_text(&reference)]);
-        let upstream = self.door.upstream.name();
-        let early = record::Early { session: &self.id, policy: &self.policy, upstream, reference };
-        let row = early.message_record(facts, &verdict, event_seq);
-        record::tell_early(&row, &verdict);
-        self.worker.gate.store.record_message(row).await.ok()?;
-        Some(reply)
+        let decided = record::Decided {
+            reference: &reference,
+            session: &self.id,
+            policy: &self.policy,
+            upstream: self.door.upstream.name(),
+            facts: &facts,
+            class: &classify(&self.policy, &facts),
+        };
+        self.worker.gate.store.record_message(decided.early_record(&verdict, event_seq)).await.ok()?;
+        let recipient = self.worker.gate.settings.log.addresses.then(|| verdict.recipient.as_str());
+        decided.tell(&verdict, None, started.elapsed(), recipient);
+        Some(Reply::withheld(vec![verdict.reply_text(&reference)]))
     }
 
     /// 354, the message, the decision, the final reply.

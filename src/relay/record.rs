@@ -1,11 +1,13 @@
 //! A decision as the journal keeps it, and as the log tells it.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::personal::ListPlan;
 use super::transaction::{Mail, Transaction};
 use crate::message::list;
-use crate::policy::classify::classify;
+use crate::policy::classify::Classification;
 use crate::policy::disposition::Disposition;
 use crate::policy::facts::MessageFacts;
 use crate::policy::rules::Policy;
@@ -14,38 +16,111 @@ use crate::smtp::address::EmailAddress;
 use crate::smtp::reply::Reply;
 use crate::store::{MessageRecord, Outcome, OutcomeResult, RecordedVerdict};
 
+/// What a decision was about: the same for the journal and for the log.
+pub struct Decided<'a> {
+    pub reference: &'a str,
+    pub session: &'a str,
+    pub policy: &'a Policy,
+    pub upstream: &'a str,
+    pub facts: &'a MessageFacts,
+    pub class: &'a Classification,
+}
+
+impl<'a> Decided<'a> {
+    fn of(transaction: &'a Transaction<'_>) -> Decided<'a> {
+        Decided {
+            reference: &transaction.mail.reference,
+            session: &transaction.mail.session,
+            policy: &transaction.mail.policy,
+            upstream: transaction.door.upstream.name(),
+            facts: &transaction.facts,
+            class: &transaction.classification,
+        }
+    }
+
+    /// The journal row of a message that has not arrived, and has no verdicts yet.
+    fn row(&self) -> MessageRecord {
+        let (origin, class) = (&self.facts.origin, self.class);
+        MessageRecord {
+            reference: self.reference.to_string(),
+            at: Timestamp::now(),
+            session: self.session.to_string(),
+            listener: origin.listener.clone(),
+            credential: origin.credential.clone(),
+            client: origin.client.to_string(),
+            envelope_from: self.facts.envelope_from.as_str().to_string(),
+            message_id: None,
+            size: 0,
+            class: class.class,
+            class_rule: class.rule.clone(),
+            class_evidence: class.evidence.clone(),
+            controller: class.controller.clone(),
+            topics: class.topics.clone(),
+            families: class.families.clone(),
+            policy_hash: self.policy.hash.clone(),
+            mode: self.policy.mode,
+            facts: self.facts.clone(),
+            notes: Vec::new(),
+            event_seq: 0,
+            upstream: self.upstream.to_string(),
+            verdicts: Vec::new(),
+        }
+    }
+
+    /// The row of a recipient refused at RCPT, before there was a message.
+    pub fn early_record(&self, verdict: &Verdict, event_seq: i64) -> MessageRecord {
+        let reply = format!("{} {}", verdict.reply_code(), verdict.reply_text(self.reference));
+        MessageRecord {
+            notes: vec!["refused_at_rcpt".into()],
+            event_seq,
+            verdicts: vec![RecordedVerdict::new(verdict, Some(reply))],
+            ..self.row()
+        }
+    }
+
+    /// One decision, one event, always the same fields.
+    pub fn tell(&self, verdict: &Verdict, upstream_code: Option<u16>, took: Duration, recipient: Option<&str>) {
+        tracing::info!(
+            r#ref = self.reference,
+            session = self.session,
+            listener = self.facts.origin.listener,
+            credential = self.facts.origin.credential,
+            class = self.class.class.as_str(),
+            class_rule = self.class.rule,
+            controller = self.class.controller,
+            topics = self.class.topics.join(","),
+            decision = verdict.decision.as_str(),
+            reason = %verdict.reason,
+            basis = verdict.basis.map(|basis| basis.as_str()),
+            policy = self.policy.hash,
+            upstream = self.upstream,
+            upstream_code,
+            took_us = micros(took),
+            recipient,
+            "decided"
+        );
+    }
+}
+
+fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// The journal row of a message, with one verdict for each recipient.
 pub fn message_record(transaction: &Transaction<'_>, disposition: &Disposition) -> MessageRecord {
-    let mail = &transaction.mail;
-    let class = &transaction.classification;
-    let reference = &mail.reference;
+    let reference = &transaction.mail.reference;
     let verdicts = transaction.verdicts.iter().map(|verdict| {
         let told = matches!(disposition, Disposition::Refuse) && verdict.decision != Decision::Allow;
         RecordedVerdict::new(verdict, told.then(|| format!("550 {}", verdict.reply_text(reference))))
     });
     MessageRecord {
-        reference: reference.clone(),
         at: transaction.at,
-        session: mail.session.clone(),
-        listener: mail.origin.listener.clone(),
-        credential: mail.origin.credential.clone(),
-        client: mail.origin.client.to_string(),
-        envelope_from: mail.envelope.from.as_str().to_string(),
         message_id: message_id(transaction),
-        size: mail.spool.size(),
-        class: class.class,
-        class_rule: class.rule.clone(),
-        class_evidence: class.evidence.clone(),
-        controller: class.controller.clone(),
-        topics: class.topics.clone(),
-        families: class.families.clone(),
-        policy_hash: mail.policy.hash.clone(),
-        mode: mail.policy.mode,
-        facts: transaction.facts.clone(),
+        size: transaction.mail.spool.size(),
         notes: notes(transaction, disposition),
         event_seq: transaction.event_seq,
-        upstream: transaction.door.upstream.name().to_string(),
         verdicts: verdicts.collect(),
+        ..Decided::of(transaction).row()
     }
 }
 
@@ -71,45 +146,6 @@ fn notes(transaction: &Transaction<'_>, disposition: &Disposition) -> Vec<String
     notes
 }
 
-/// A recipient refused at RCPT, before there was a message.
-pub struct Early<'a> {
-    pub session: &'a str,
-    pub policy: &'a Policy,
-    pub upstream: &'a str,
-    pub reference: String,
-}
-
-impl Early<'_> {
-    pub fn message_record(&self, facts: MessageFacts, verdict: &Verdict, event_seq: i64) -> MessageRecord {
-        let class = classify(self.policy, &facts);
-        let reply = format!("{} {}", verdict.reply_code(), verdict.reply_text(&self.reference));
-        MessageRecord {
-            reference: self.reference.clone(),
-            at: Timestamp::now(),
-            session: self.session.to_string(),
-            listener: facts.origin.listener.clone(),
-            credential: facts.origin.credential.clone(),
-            client: facts.origin.client.to_string(),
-            envelope_from: facts.envelope_from.as_str().to_string(),
-            message_id: None,
-            size: 0,
-            class: class.class,
-            class_rule: class.rule,
-            class_evidence: class.evidence,
-            controller: class.controller,
-            topics: class.topics,
-            families: class.families,
-            policy_hash: self.policy.hash.clone(),
-            mode: self.policy.mode,
-            facts,
-            notes: vec!["refused_at_rcpt".into()],
-            event_seq,
-            upstream: self.upstream.to_string(),
-            verdicts: vec![RecordedVerdict::new(verdict, Some(reply))],
-        }
-    }
-}
-
 /// What became of one recipient's copy: into the journal with the next group
 /// commit, and into the log.
 pub fn outcome(transaction: &Transaction<'_>, recipient: &EmailAddress, result: OutcomeResult, reply: Option<&Reply>) {
@@ -121,57 +157,16 @@ pub fn outcome(transaction: &Transaction<'_>, recipient: &EmailAddress, result: 
         code: reply.map(Reply::code),
         text: reply.map(Reply::text),
         at: Timestamp::now(),
-        took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        took_us: micros(took),
     });
     let Some(verdict) = transaction.verdicts.iter().find(|verdict| verdict.recipient == *recipient) else {
         return;
     };
-    tell(transaction, verdict, reply, took.as_micros());
-}
-
-/// One decision, one event, always the same fields; the address only where the operator asked for it.
-fn tell(transaction: &Transaction<'_>, verdict: &Verdict, reply: Option<&Reply>, took_us: u128) {
-    let mail = &transaction.mail;
-    let class = &transaction.classification;
+    // Of a copy without a permit upstream was not asked: the reply is ours.
+    let upstream_code = reply.filter(|_| verdict.permit().is_some()).map(Reply::code);
+    // The address only where the operator asked for it.
     let recipient = transaction.worker.gate.settings.log.addresses.then(|| verdict.recipient.as_str());
-    tracing::info!(
-        r#ref = mail.reference,
-        session = mail.session,
-        listener = mail.origin.listener,
-        credential = mail.origin.credential,
-        class = class.class.as_str(),
-        class_rule = class.rule,
-        controller = class.controller,
-        topics = class.topics.join(","),
-        decision = verdict.decision.as_str(),
-        reason = %verdict.reason,
-        basis = verdict.basis.map(|basis| basis.as_str()),
-        policy = mail.policy.hash,
-        upstream = transaction.door.upstream.name(),
-        upstream_code = reply.map(Reply::code),
-        took_us = u64::try_from(took_us).unwrap_or(u64::MAX),
-        recipient,
-        "decided"
-    );
-}
-
-/// The same event for a recipient refused at RCPT: upstream was not asked.
-pub fn tell_early(row: &MessageRecord, verdict: &Verdict) {
-    tracing::info!(
-        r#ref = row.reference,
-        session = row.session,
-        listener = row.listener,
-        credential = row.credential,
-        class = row.class.as_str(),
-        class_rule = row.class_rule,
-        controller = row.controller,
-        topics = row.topics.join(","),
-        decision = verdict.decision.as_str(),
-        reason = %verdict.reason,
-        policy = row.policy_hash,
-        upstream = row.upstream,
-        "decided"
-    );
+    Decided::of(transaction).tell(verdict, upstream_code, took, recipient);
 }
 
 /// A message that was refused before anybody's consent was asked.
