@@ -282,6 +282,12 @@ impl RecordedEvent {
         let at = effective_moment(event.kind, event.at.unwrap_or(recorded_at), recorded_at);
         RecordedEvent { seq, at, event }
     }
+
+    /// When it had happened for certain: a clock ahead of ours dates an act later than we knew of it. Beside an
+    /// objection an opt-in is as old as this, else a no said in between would be older than the yes it answers.
+    pub fn happened_by(&self) -> Timestamp {
+        self.event.recorded_at.map_or(self.at, |recorded_at| self.at.min(recorded_at))
+    }
 }
 
 /// A date ahead of its recording: permission counts from when it was recorded, an objection from the earlier of both.

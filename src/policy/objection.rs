@@ -105,5 +105,5 @@ fn lifts(record: &Record<'_>, recorded: &RecordedEvent) -> bool {
 }
 
 fn act(record: &Record<'_>, recorded: &RecordedEvent) -> Act {
-    Act { at: recorded.at, topics: record.topics_of(recorded) }
+    Act { at: recorded.happened_by(), topics: record.topics_of(recorded) }
 }

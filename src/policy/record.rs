@@ -140,7 +140,7 @@ impl<'a> Record<'a> {
 
     /// Whether the person said no to `topic`, to the controller this event was told, since the event.
     pub fn is_revoked(&self, recorded: &RecordedEvent, topic: &str) -> bool {
-        let said_no = |objection: &Objection| objection.at >= recorded.at && objection.concerns(topic);
+        let said_no = |objection: &Objection| objection.at >= recorded.happened_by() && objection.concerns(topic);
         if recorded.event.controller == self.controller {
             return self.objections.iter().any(said_no);
         }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::consent::event::{Actor, ConsentEvent, EventType};
+use crate::consent::event::{Actor, ConsentEvent, EventType, RecordedEvent};
 use crate::consent::state::ContactState;
 use crate::consent::token::{HashKeys, UnsubscribeToken};
 use crate::smtp::address::{EmailAddress, Width};
@@ -83,7 +83,7 @@ fn find_blocking(store: &Store, hash_keys: &HashKeys, token: &UnsubscribeToken) 
 }
 
 fn newest_opt_in(state: &ContactState) -> Option<Timestamp> {
-    state.events.iter().filter(|recorded| recorded.event.kind.is_opt_in()).map(|recorded| recorded.at).max()
+    state.events.iter().filter(|recorded| recorded.event.kind.is_opt_in()).map(RecordedEvent::happened_by).max()
 }
 
 fn event(objection: &Objection, known: Known) -> ConsentEvent {
@@ -101,12 +101,13 @@ fn event(objection: &Objection, known: Known) -> ConsentEvent {
     }
 }
 
-/// The same for every link and click of this person to the same topics, until there is a newer opt-in.
+/// The same for every link and click of this person to the same topics, until there is a newer opt-in. A click dated
+/// before that opt-in does not answer it, so it is not the same as one after it.
 fn event_id(objection: &Objection, known: &Known) -> String {
     let mut topics = objection.topics.clone();
     topics.sort();
     topics.dedup();
-    let opt_in = known.newest_opt_in.map(|at| at.as_microsecond());
+    let opt_in = known.newest_opt_in.map(|at| (at.as_microsecond(), at <= objection.at));
     let said = json!([known.contact, objection.token.controller, topics, opt_in]).to_string();
     let digest = ring::digest::digest(&ring::digest::SHA256, said.as_bytes());
     format!("unsubscribe-{}", URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]))

@@ -212,6 +212,24 @@ async fn a_click_after_a_newer_opt_in_counts_again_also_on_an_old_link() {
 }
 
 #[tokio::test]
+async fn a_click_after_the_opt_in_is_not_the_same_as_one_dated_before_it() {
+    let site = Site::start().await;
+    let contact = site.opted_in("anna@x.example", "2026-01-01T00:00:00Z").await;
+    let token = UnsubscribeToken::open(&site.token("anna@x.example", contact), &sealing_keys()).unwrap();
+    for (at, known) in [("2025-12-31T23:59:00Z", 1), ("2026-01-01T00:00:00Z", 2), ("2026-01-01T00:01:00Z", 2)] {
+        let (token, at) = (token.clone(), at.parse().unwrap());
+        let click = objection::Objection {
+            token,
+            topics: vec!["offers/books".to_owned()],
+            mechanism: objection::Mechanism::OneClick,
+            at,
+        };
+        objection::record(&site.store, &hash_keys(), click).await.unwrap();
+        assert_eq!(site.objections("anna@x.example").len(), known, "{at}");
+    }
+}
+
+#[tokio::test]
 async fn clicks_at_the_same_time_are_one_objection() {
     let site = Site::start().await;
     let contact = site.opted_in("anna@x.example", "2026-01-01T00:00:00Z").await;

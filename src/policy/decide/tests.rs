@@ -275,6 +275,30 @@ fn the_verdict_names_its_fact_and_the_date_in_the_zone_of_the_policy() {
 }
 
 #[test]
+fn a_no_said_after_we_knew_of_the_yes_counts_though_the_yes_is_dated_later() {
+    let moment = |text: &str| text.parse::<Timestamp>().unwrap();
+    let learned = |seq, event, at| RecordedEvent::new(seq, event, moment(at));
+    let topics = &["offers/books"][..];
+    let ahead = learned(1, event(EventType::OptIn, "2026-05-15T07:32:00Z", topics), "2026-05-15T07:30:00Z");
+    let no = |at| learned(2, event(EventType::Object, at, topics), at);
+    assert_eq!(ahead.at, moment("2026-05-15T07:32:00Z"));
+    for (said, expected) in [
+        ("2026-05-15T07:29:59Z", Reason::OkOptIn),
+        ("2026-05-15T07:30:00Z", Reason::ObjTopic),
+        ("2026-05-15T07:31:00Z", Reason::ObjTopic),
+        ("2026-05-15T07:33:00Z", Reason::ObjTopic),
+    ] {
+        assert_eq!(books(&of_recorded(vec![ahead.clone(), no(said)])).reason, expected, "{said}");
+    }
+    // Nor does the request stay open whose clock was ahead.
+    let asked = learned(1, event(EventType::OptInPending, "2026-05-15T07:32:00Z", topics), "2026-05-15T07:30:00Z");
+    let mut confirm = message("service", "offers/books");
+    confirm.readings[0].push(FieldFact { name: "x-consentry-kind".into(), value: "doi_request".into() });
+    assert_eq!(decided(&confirm, &of_recorded(vec![asked.clone()])).reason, Reason::SvcDoi);
+    assert_eq!(decided(&confirm, &of_recorded(vec![asked, no("2026-05-15T07:31:00Z")])).reason, Reason::ObjTopic);
+}
+
+#[test]
 fn a_contact_that_renewed_the_consent_is_named_among_the_events() {
     let opt_in = event(EventType::OptIn, "2022-06-01T10:00:00Z", &["offers/books"]);
     let reply = ConsentEvent {
