@@ -73,6 +73,9 @@ enum State {
         envelope: Envelope,
         refused: usize,
     },
+    /// Upstream went away under the transaction. What the client sent before it could know is put off, not refused:
+    /// a 503 would bounce recipients for a fault that is not theirs.
+    Lost,
 }
 
 #[derive(Debug)]
@@ -129,7 +132,7 @@ impl Session {
 
     pub fn envelope(&self) -> Option<&Envelope> {
         match &self.state {
-            State::Idle => None,
+            State::Idle | State::Lost => None,
             State::Transaction { envelope, .. } => Some(envelope),
         }
     }
@@ -261,7 +264,7 @@ impl Session {
 
     fn rcpt(&mut self, to: EmailAddress, parameters: RcptParameters) -> Step {
         let State::Transaction { envelope, .. } = &self.state else {
-            return Step::Reply(Reply::bad_sequence());
+            return Step::Reply(self.no_transaction());
         };
         if envelope.recipients.len() >= self.rules.max_recipients {
             return Step::Reply(Reply::too_many_recipients());
@@ -282,7 +285,14 @@ impl Session {
         match &self.state {
             State::Transaction { envelope, .. } if !envelope.recipients.is_empty() => Step::ReadMessage,
             State::Transaction { refused: 1.., .. } => Step::Reply(Reply::no_valid_recipients()),
-            _ => Step::Reply(Reply::bad_sequence()),
+            _ => Step::Reply(self.no_transaction()),
+        }
+    }
+
+    fn no_transaction(&self) -> Reply {
+        match self.state {
+            State::Lost => Reply::upstream_lost(),
+            _ => Reply::bad_sequence(),
         }
     }
 
@@ -346,9 +356,20 @@ impl Session {
     /// Takes the envelope out; nothing of the transaction is left behind.
     pub fn take_envelope(&mut self) -> Option<Envelope> {
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Idle => None,
+            State::Idle | State::Lost => None,
             State::Transaction { envelope, .. } => Some(envelope),
         }
+    }
+
+    /// Upstream is gone and with it the transaction; RCPT and DATA are put off until the client starts anew.
+    pub fn lose_transaction(&mut self) {
+        self.state = State::Lost;
+    }
+
+    /// A login upstream refused counts as an error (R10). The reply that ends the session, when it was one too many.
+    pub fn login_refused(&mut self) -> Option<Reply> {
+        self.errors += 1;
+        (self.errors >= self.rules.max_errors).then(Reply::too_many_errors)
     }
 
     /// The one function that ends a transaction (R9).
