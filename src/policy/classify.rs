@@ -130,6 +130,12 @@ fn first_word(value: &str) -> &str {
 }
 
 impl Classification {
+    /// What the gate itself reports to a sender: system mail, whatever the rules say.
+    pub fn own_report() -> Classification {
+        let service_reason = Reason::SvcSystem;
+        Classification { system: true, service_reason, ..Classification::new(Class::Service, "system", Vec::new()) }
+    }
+
     fn new(class: Class, rule: &str, evidence: Vec<String>) -> Classification {
         Classification {
             class,

@@ -1,6 +1,7 @@
 //! What becomes of a message when some, all or none of its recipients agreed.
 
 use crate::shop::*;
+use crate::support::gate::POLICY;
 use crate::support::{Gate, Upstream};
 
 /// The notices to the sender among what upstream took.
@@ -34,6 +35,21 @@ fn of_three_recipients_only_the_one_who_agreed_gets_it() {
     assert_eq!(told(&journal, BOB), "block OBJ_TOPIC withheld");
     assert_eq!(told(&journal, CARL), "block CONSENT_NONE withheld");
     assert_eq!(about(&journal, ANNA)["outcome"]["code"], 250);
+}
+
+/// The notice is the gate's own: rules about the mailer's mail, and what mail waits for, are not about it.
+#[test]
+fn the_notice_goes_out_whatever_the_policy_says_of_mail_from_there() {
+    let all_of_it = "\n[[rule]]\nid = \"all-of-it\"\nwhen.listener = \"submission\"\nclass = \"promotional\"\n";
+    let waiting = format!("service_without_store = \"defer\"\n{POLICY}");
+    for policy in [waiting, format!("{POLICY}{all_of_it}")] {
+        let upstream = Upstream::start();
+        let gate = Gate::builder(upstream.address).policy(&policy).start();
+        three_people(&gate);
+        let reply = send(&gate, &[ANNA, BOB], BOOKS);
+        assert!(reply.starts_with("250"), "{reply}\n{policy}");
+        assert_eq!(notices(&upstream).len(), 1);
+    }
 }
 
 #[test]
