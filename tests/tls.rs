@@ -249,3 +249,24 @@ fn upstream_refusing_a_login_is_heard_word_for_word() {
     client.command(&format!("AUTH PLAIN {}", STANDARD.encode("\0anna\0wrong")), "535 5.7.8 no such user here");
     client.quit();
 }
+
+#[test]
+fn a_client_cannot_guess_passwords_for_ever() {
+    let authority = Authority::new();
+    let upstream = Upstream::builder()
+        .starttls(authority.issue(&["127.0.0.1"]).server_config())
+        .capabilities(&["AUTH PLAIN"])
+        .script(|moment| match moment.verb {
+            Verb::Auth => say("535 5.7.8 no such user here"),
+            _ => Act::Normal,
+        })
+        .start();
+    let builder = with_certificate(Gate::builder(upstream.address), &authority, "starttls").listener("max_errors = 3");
+    let gate = verifying(builder, &authority, "starttls").start();
+    let mut client = under_starttls(&gate, &authority);
+    let guess = format!("AUTH PLAIN {}", STANDARD.encode("\0anna\0wrong"));
+    client.command(&guess, "535");
+    client.command(&guess, "535");
+    client.command(&guess, "421 4.7.0");
+    client.expect_the_end();
+}

@@ -54,6 +54,13 @@ impl From<io::Error> for End {
     }
 }
 
+/// A 250 the client may not have read yet.
+struct Unconfirmed {
+    key: [u8; 32],
+    /// Input that was there before the 250 says nothing about it.
+    is_older_input: bool,
+}
+
 pub struct Connection<'w> {
     pub(super) worker: &'w Worker,
     pub(super) door: &'w Arc<Door>,
@@ -69,7 +76,7 @@ pub struct Connection<'w> {
     /// The policy of the transaction in progress: the one it began with.
     pub(super) policy: Arc<Policy>,
     /// Delivery rows to forget once the client goes on: it has our 250 (R73).
-    pub(super) unconfirmed: Option<[u8; 32]>,
+    unconfirmed: Option<Unconfirmed>,
 }
 
 /// Serves one client until it leaves.
@@ -188,10 +195,19 @@ impl<'w> Connection<'w> {
         }
     }
 
+    /// Keeps the delivery rows until the client shows that it has the 250 that is about to be written. Commands it
+    /// sent before, a QUIT on its way out above all, do not show that.
+    pub(super) async fn await_confirmation(&mut self, key: Option<[u8; 32]>) {
+        let Some(key) = key else { return };
+        let now = Instant::now();
+        let _ = fill(&mut self.stream, &mut self.input, COMMAND_READ, now).await;
+        self.unconfirmed = Some(Unconfirmed { key, is_older_input: !self.input.is_empty() });
+    }
+
     /// The client goes on: it has our 250, so a second identical message is meant as one (R73).
     /// Waits for it, or the next message would find the rows of this one.
     async fn confirm(&mut self) {
-        if let Some(key) = self.unconfirmed.take()
+        if let Some(Unconfirmed { key, .. }) = self.unconfirmed.take_if(|pending| !pending.is_older_input)
             && let Err(error) = self.worker.gate.store.delivery_release(key).await
         {
             tracing::error!("delivery rows cannot be released: {error}");
@@ -215,6 +231,9 @@ impl<'w> Connection<'w> {
                     return Err(End::Quit);
                 }
                 filled = fill(&mut self.stream, &mut self.input, COMMAND_READ, deadline) => filled?,
+            }
+            if let Some(pending) = &mut self.unconfirmed {
+                pending.is_older_input = false;
             }
         }
     }

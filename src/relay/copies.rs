@@ -1,12 +1,13 @@
 //! A copy for each permitted recipient, and the ledger that makes a retry harmless (R68–R76).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ring::digest::{Context, SHA256};
 
 use super::answer::{CopyOutcome, ReportChannel, final_reply};
 use super::gate::Worker;
 use super::hop::{Handing, Hop};
+use super::in_flight::Claim;
 use super::notify::{self, Undelivered};
 use super::personal::{self, ListPlan};
 use super::record;
@@ -55,12 +56,23 @@ pub async fn deliver(
     for n in &withheld {
         record::outcome(&transaction, &transaction.verdicts[*n].recipient, OutcomeResult::Withheld, None);
     }
+    let Ok(_claim) = claim(transaction.worker, key, transaction.door.settings.fanout_budget).await else {
+        return Reply::gate_fault(&transaction.mail.reference).into();
+    };
     let give_up = transaction.mail.taken + transaction.door.settings.fanout_budget;
     let mut fanout = Fanout { key, plan, give_up, is_alone: permitted.len() == 1, outcomes: Vec::new() };
     for n in permitted {
         fanout.deliver_one(&mut transaction, hop, n).await;
     }
     fanout.close(transaction, hop, reported, withheld.len()).await
+}
+
+/// Waits for an earlier attempt at the same message that is still under way; an error when that takes too long.
+pub async fn claim(worker: &Worker, key: Option<[u8; 32]>, patience: Duration) -> Result<Option<Claim<'_>>, ()> {
+    match key {
+        Some(key) => worker.gate.in_flight.claim(key, patience).await.map(Some).ok_or(()),
+        None => Ok(None),
+    }
 }
 
 /// Withheld recipients the sender is told about: not those who asked for silence (RFC 3461 section 4.1).

@@ -73,7 +73,7 @@ impl Connection<'_> {
             Err(error) => {
                 // Upstream is gone and with it the transaction (R9).
                 self.hop.reset().await;
-                self.session.reset();
+                self.session.lose_transaction();
                 self.say(&error.reply());
             }
         }
@@ -156,7 +156,7 @@ impl Connection<'_> {
         let answer = carry_out(self.worker, self.door, &mut self.hop, &self.stream, mail).await;
         if answer.reply.is_positive() {
             self.session.message_accepted();
-            self.unconfirmed = answer.ledger_key;
+            self.await_confirmation(answer.ledger_key).await;
         }
         self.pass_on_as(answer.reply, utf8);
         self.flush().await
@@ -252,8 +252,7 @@ impl Connection<'_> {
                 }
             };
             if reply.code() != 334 {
-                self.finish_login(reply, exchange);
-                return Ok(());
+                return self.finish_login(reply, exchange);
             }
             self.say(&reply);
             line = match self.read_response(&mut exchange).await? {
@@ -280,10 +279,14 @@ impl Connection<'_> {
         })
     }
 
-    fn finish_login(&mut self, reply: Reply, exchange: Exchange) {
+    fn finish_login(&mut self, reply: Reply, exchange: Exchange) -> Result<(), End> {
         if reply.code() == 235 {
             self.session.authenticated(exchange.into_user());
+        } else if let Some(goodbye) = self.session.login_refused() {
+            self.say(&goodbye);
+            return Err(End::Violation);
         }
         self.pass_on(reply);
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio_rustls::TlsAcceptor;
 
+use super::in_flight::InFlight;
 use super::spool::SpoolSpace;
 use super::tls::{self, TlsError};
 use super::upstream::Upstream;
@@ -17,6 +18,9 @@ use crate::consent::token::{HashKeys, SealingKeys};
 use crate::policy::rules::Policy;
 use crate::smtp::address::EmailAddress;
 use crate::store::{Reader, Store, StoreError};
+
+/// CRLF and a stuffed dot.
+const LINE_END: usize = 3;
 
 /// The running gate.
 pub struct Gate {
@@ -28,6 +32,7 @@ pub struct Gate {
     pub upstreams: BTreeMap<String, Arc<Upstream>>,
     pub doors: BTreeMap<String, Arc<Door>>,
     pub spool: Arc<SpoolSpace>,
+    pub in_flight: InFlight,
 }
 
 /// One listener as its sessions see it.
@@ -73,9 +78,21 @@ impl Gate {
         for (name, listener) in &settings.listeners {
             doors.insert(name.clone(), Arc::new(Door::open(listener, &upstreams)?));
         }
-        let head = settings.listeners.values().map(|listener| listener.max_header_size).max().unwrap_or(0);
+        // The line that crosses the limit of a header section must be in memory too, or nobody would see that it does.
+        let head = settings.listeners.values().map(|door| door.max_header_size + door.max_line_length + LINE_END);
+        let head = head.max().unwrap_or(0);
         let spool = SpoolSpace::new(&settings.spool, head);
-        Ok(Gate { settings, policy: RwLock::new(Arc::new(policy)), store, sealing, hashing, upstreams, doors, spool })
+        Ok(Gate {
+            settings,
+            policy: RwLock::new(Arc::new(policy)),
+            store,
+            sealing,
+            hashing,
+            upstreams,
+            doors,
+            spool,
+            in_flight: InFlight::default(),
+        })
     }
 
     /// The policy in force now; a message keeps the one it began with.

@@ -7,6 +7,7 @@ mod dialogue;
 pub mod drain;
 pub mod gate;
 mod hop;
+mod in_flight;
 pub mod listener;
 mod notify;
 mod personal;

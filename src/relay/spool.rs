@@ -110,6 +110,11 @@ impl Spool {
         self.fault.as_ref()
     }
 
+    /// Whether [`Spool::memory`] holds all of the message.
+    pub fn is_whole_in_memory(&self) -> bool {
+        self.file.is_none()
+    }
+
     /// The part in memory: the whole message, or its beginning.
     pub fn memory(&self) -> &[u8] {
         &self.memory

@@ -16,7 +16,7 @@ use super::upstream::{Content, Handover};
 use crate::config::{JournalService, Ledger, MalformedHeader};
 use crate::consent::state::Consulted;
 use crate::message::edit::HeaderEdits;
-use crate::message::head::{HeadLimits, MessageHead};
+use crate::message::head::{HeadError, HeadLimits, MessageHead};
 use crate::message::trace::{self, Protocol};
 use crate::message::{list, signature};
 use crate::policy::classify::{Classification, classify};
@@ -104,6 +104,10 @@ fn examine(mail: &Mail, door: &Door, hostname: &str) -> Result<MessageHead, Repl
     };
     let wire = mail.spool.memory();
     let head = MessageHead::locate(wire, &limits).map_err(|error| Reply::bad_message(&error.to_string()))?;
+    if head.body_start() == wire.len() && !mail.spool.is_whole_in_memory() {
+        // What was not looked at must not leave: marks and fields of the gate's own could stand in it.
+        return Err(Reply::bad_message(&HeadError::HeaderTooLong.to_string()));
+    }
     if trace::is_loop(trace::received_count(head.fields(wire), hostname)) {
         return Err(Reply::mail_loop());
     }
@@ -255,24 +259,28 @@ impl Transaction<'_> {
         reply.into()
     }
 
+    /// What an earlier attempt at the same message came to, or that nobody can say.
+    async fn earlier_attempt(&self, key: Option<[u8; 32]>, name: &[u8; 16]) -> Option<(OutcomeResult, Reply)> {
+        match copies::earlier_reply(self.worker, &self.mail.reference, &key?, name).await {
+            Ok(reply) => Some((OutcomeResult::AlreadyDelivered, reply?)),
+            Err(reply) => Some((OutcomeResult::Deferred, reply)),
+        }
+    }
+
     /// The message as it came, with one Received line, to everybody at once.
     async fn forward(mut self, hop: &mut Hop) -> Answer {
         let in_ledger = self.door.settings.ledger == Ledger::All;
         let Ok(ledger_key) = in_ledger.then(|| copies::ledger_key(&mut self.mail, &self.head)).transpose() else {
             return Reply::gate_fault(&self.mail.reference).into();
         };
+        let Ok(_claim) = copies::claim(self.worker, ledger_key, self.door.settings.fanout_budget).await else {
+            return Reply::gate_fault(&self.mail.reference).into();
+        };
         let name = copies::everybody(self.verdicts.iter().map(|verdict| &verdict.recipient));
-        if let Some(key) = ledger_key {
-            let (result, reply) = match copies::earlier_reply(self.worker, &self.mail.reference, &key, &name).await {
-                Ok(None) => (None, None),
-                Ok(reply) => (Some(OutcomeResult::AlreadyDelivered), reply),
-                Err(reply) => (Some(OutcomeResult::Deferred), Some(reply)),
-            };
-            if let (Some(result), Some(reply)) = (result, reply) {
-                hop.reset().await;
-                self.outcomes(result, Some(&reply));
-                return Answer { reply, ledger_key };
-            }
+        if let Some((result, reply)) = self.earlier_attempt(ledger_key, &name).await {
+            hop.reset().await;
+            self.outcomes(result, Some(&reply));
+            return Answer { reply, ledger_key };
         }
         let head = self.edited_head(&mut HeaderEdits::default());
         let envelope = self.mail.envelope.clone();

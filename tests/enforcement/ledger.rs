@@ -1,7 +1,11 @@
 //! How long a delivery is remembered: until the client is known to have its 250 (R73, R75).
 
+use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
+
 use crate::shop::*;
-use crate::support::{Gate, Upstream};
+use crate::support::client::stuffed;
+use crate::support::{Act, Gate, Upstream, Verb};
 
 fn gate_with_readers(upstream: &Upstream, more: &[&str]) -> Gate {
     let start = Gate::builder(upstream.address);
@@ -88,4 +92,58 @@ fn another_envelope_is_another_message() {
     assert_eq!(taken(&upstream), 2, "another sender");
     assert!(other.send(SENDER, &[BOB], ORDER).starts_with("250"));
     assert_eq!(taken(&upstream), 3, "another recipient");
+}
+
+/// An upstream that has each message in full and answers one for each `()` it is sent; for all at the end.
+fn pondering() -> (Upstream, Sender<()>) {
+    let (go_on, wait) = channel();
+    let wait = Mutex::new(wait);
+    let upstream = Upstream::scripted(move |moment| {
+        if moment.verb == Verb::Dot {
+            _ = wait.lock().unwrap().recv();
+        }
+        Act::Normal
+    });
+    (upstream, go_on)
+}
+
+#[test]
+fn a_retry_while_the_first_attempt_is_under_way_sends_nothing_twice() {
+    let (upstream, go_on) = pondering();
+    let gate = gate_with_readers(&upstream, &["ledger = \"all\""]);
+    for (content, copies) in [(BOOKS, 2), (ORDER, 1)] {
+        let before = taken(&upstream);
+        let mut impatient = gate.client();
+        impatient.envelope(SENDER, &[ANNA, BOB]);
+        impatient.write(&stuffed(content));
+        impatient.write(b".\r\n");
+        drop(upstream.wait_for("the first copy", |record| record.count(".") > before));
+        impatient.half_close();
+        let mut retry = gate.client();
+        retry.envelope(SENDER, &[ANNA, BOB]);
+        retry.write(&stuffed(content));
+        retry.write(b".\r\n");
+        retry.let_read();
+        (0..copies).for_each(|_| go_on.send(()).unwrap());
+        retry.expect("250");
+        retry.quit();
+        assert_eq!(taken(&upstream), before + copies);
+    }
+}
+
+#[test]
+fn a_quit_from_before_the_250_does_not_say_that_the_client_has_it() {
+    let (upstream, go_on) = pondering();
+    let gate = gate_with_readers(&upstream, &[]);
+    let mut client = gate.client();
+    client.envelope(SENDER, &[ANNA, BOB]);
+    client.write(&stuffed(BOOKS));
+    client.write(b".\r\n");
+    drop(upstream.wait_for("the first copy", |record| record.count(".") == 1));
+    client.line("QUIT"); // it has given up waiting and is on its way out
+    drop(go_on);
+    client.expect("250");
+    client.expect("221");
+    assert!(send(&gate, &[ANNA, BOB], BOOKS).starts_with("250"));
+    assert_eq!(taken(&upstream), 2, "the retry found them delivered");
 }

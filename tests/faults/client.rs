@@ -196,6 +196,8 @@ fn what_is_too_much_is_refused_in_bounded_memory() {
         content(format!("Subject: {}\r\n", " one MiB\r\n".repeat(105_000).trim()), b"folded"),
         content(format!("Subject: {}\r\n", "x".repeat(1 << 20)), b"a field of 1 MiB in one line"),
         content(format!("Subject: {}\r\n", "x\r\n ".repeat(20_000)), b"a field of 80 kB"),
+        content(format!("X-1: {}\r\n", "y".repeat(60_000)).repeat(5), b"300 kB in five fields"),
+        content(format!("X-1: {}\r\n", "y".repeat(50_000)).repeat(20), b"1 MB in twenty fields"),
     ];
     for (n, content) in table.iter().enumerate() {
         let reply = client.send(SENDER, &[ANNA], content);
