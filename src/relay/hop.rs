@@ -2,6 +2,9 @@
 //! next message, replaced when it grew old.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::upstream::{Content, Handover, Upstream, UpstreamConnection, UpstreamError};
 use crate::policy::verdict::Permit;
@@ -10,6 +13,9 @@ use crate::smtp::capabilities::Capabilities;
 use crate::smtp::command::{MailParameters, RcptParameters};
 use crate::smtp::reply::Reply;
 use crate::smtp::session::Recipient;
+
+/// A client does not wait long for our EHLO reply because upstream cannot be reached: it is told less (R16).
+const LEARN_PATIENCE: Duration = Duration::from_secs(3);
 
 pub struct Hop {
     upstream: Arc<Upstream>,
@@ -33,7 +39,7 @@ impl Hop {
     /// What upstream offers; asks it when nobody has asked before (R14, R16).
     pub async fn learn(&mut self) -> Option<Capabilities> {
         if self.upstream.capabilities().is_none() {
-            self.connect().await.ok()?;
+            let _ = timeout(LEARN_PATIENCE, self.connect()).await;
         }
         self.upstream.capabilities()
     }
