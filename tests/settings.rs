@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use consentry::config::{load, load_policy, parse_policy, warnings};
+use consentry::policy::rules::Class;
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -110,6 +111,37 @@ fn with(text: &str, before: &str, after: &str) -> String {
 }
 
 #[test]
+fn a_user_is_held_to_its_ceiling_under_every_spelling_and_a_nameless_one_to_all() {
+    const CREDENTIALS: &str = r#"trust_headers = true
+[credential."shop@c.example"]
+may_send = ["service"]
+trust_headers = false
+[credential."ÉLODIE"]
+trust_headers = true
+"#;
+    let (service, both) = (vec![Class::Service], vec![Class::Service, Class::Promotional]);
+    let table = [
+        (None, &both, true),
+        (Some("shop@c.example"), &service, false),
+        (Some("Shop@C.EXAMPLE"), &service, false),
+        (Some("élodie"), &both, true),
+        (Some("somebody@c.example"), &both, true),
+        (Some(""), &service, false),
+    ];
+    let settings = with(SETTINGS, "[web.public]", &format!("{CREDENTIALS}[web.public]"));
+    let (settings, _) = load(&Place::new(&settings, POLICY).path("consentry.toml")).unwrap();
+    for (user, may_send, trust_headers) in table {
+        let origin = settings.origin(&settings.listeners["submission"], user, [127, 0, 0, 1].into());
+        assert_eq!((&origin.may_send, origin.trust_headers), (may_send, trust_headers), "{user:?}");
+        assert_eq!(origin.credential.as_deref(), user.filter(|user| !user.is_empty()), "the name as it was said");
+    }
+
+    let (settings, _) = load(&Place::new(SETTINGS, POLICY).path("consentry.toml")).unwrap();
+    let origin = settings.origin(&settings.listeners["submission"], Some(""), [127, 0, 0, 1].into());
+    assert_eq!(origin.may_send, both, "without credentials a name makes no difference");
+}
+
+#[test]
 fn wrong_settings_are_refused_with_the_place_and_the_cure() {
     // What is written otherwise, how, where the error is, what it says, what it says would be right.
     let table = [
@@ -173,6 +205,14 @@ fn wrong_settings_are_refused_with_the_place_and_the_cure() {
             "no network",
             "192.0.2.0/24",
         ),
+        (
+            "[web.public]",
+            "[credential.\"Shop@c.example\"]\n[credential.\"shop@C.example\"]\n[web.public]",
+            "15:13",
+            "\"Shop@c.example\" is the same user",
+            "leave one of them",
+        ),
+        ("[web.public]", "[credential.\"\"]\n[web.public]", "14:13", "is nobody", "write the name"),
         ("upstream = \"relay\"", "upstream = \"relay\"\nmay_send = []", "14:12", "is empty", "[\"service\"]"),
         (
             "upstream = \"relay\"",

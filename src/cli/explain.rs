@@ -42,7 +42,7 @@ pub struct Args {
     /// The listener it comes in on; may be left out when there is one
     #[arg(long, value_name = "NAME", conflicts_with = "reference")]
     listener: Option<String>,
-    /// The AUTH user that sends it
+    /// The AUTH user that sends it; empty for one whose name cannot be read
     #[arg(long, value_name = "USER", conflicts_with = "reference")]
     credential: Option<String>,
     /// The client's IP address

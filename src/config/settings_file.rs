@@ -13,6 +13,7 @@ use super::upstream_file::read_upstream;
 use super::values::{FilePath, Name, Size, is_host, is_loopback};
 use crate::consent::token::{HashKeys, KeyError, SealingKeys, parse_keys};
 use crate::policy::rules::{Class, Policy};
+use crate::smtp::auth::same_user;
 
 /// Addresses that something already listens on, and what.
 pub(super) type Taken = BTreeMap<SocketAddr, String>;
@@ -54,7 +55,7 @@ fn read_root(root: &mut Table<'_>, outside: &dyn Outside, policy: Option<&Policy
         .filter_map(|(name, item)| Some((name.into(), read_upstream(name, &item)?)))
         .collect();
     let upstream_names = root.names("upstream");
-    let credentials = root.named("credential").into_iter().filter_map(read_credential).collect();
+    let credentials = read_credentials(root);
     refuse_signing(root);
 
     let mut taken = Taken::new();
@@ -170,10 +171,24 @@ fn read_log(table: &mut Table<'_>) -> LogSettings {
     LogSettings { format: table.word("format", LogFormat::Text, &[]), addresses: table.or("addresses", false) }
 }
 
-fn read_credential((name, item): (&str, Item<'_>)) -> Option<(String, CredentialSettings)> {
+fn read_credentials(root: &mut Table<'_>) -> BTreeMap<String, CredentialSettings> {
+    let mut credentials: BTreeMap<String, CredentialSettings> = BTreeMap::new();
+    for (name, item) in root.named("credential") {
+        if name.is_empty() {
+            item.refuse_key::<()>("is nobody; write the name that the user logs in with");
+        }
+        if let Some(other) = credentials.keys().find(|other| same_user(other, name)) {
+            item.refuse_key::<()>(&format!("{other:?} is the same user, whatever the case; leave one of them"));
+        }
+        credentials.insert(name.to_owned(), read_credential(&item).unwrap_or_default());
+    }
+    credentials
+}
+
+fn read_credential(item: &Item<'_>) -> Option<CredentialSettings> {
     item.table(|table| {
         let may_send = table.item("may_send").and_then(|item| read_ceiling(&item));
-        Some((name.to_owned(), CredentialSettings { may_send, trust_headers: table.get("trust_headers") }))
+        Some(CredentialSettings { may_send, trust_headers: table.get("trust_headers") })
     })
 }
 

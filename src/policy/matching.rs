@@ -7,6 +7,7 @@ use super::facts::{FieldFact, MessageFacts};
 use super::rules::{Condition, TextTest};
 use crate::message::{address_list, encoded_word};
 use crate::smtp::address::{EmailAddress, ReversePath, domain_key};
+use crate::smtp::auth::same_user;
 
 /// Fields that a message has many of by design: a test of one means any of them. Every other field that is repeated
 /// leaves open which instance a reader goes by (R48).
@@ -119,7 +120,9 @@ impl<'a> Reading<'a> {
             }
             Condition::EnvelopeDomain(domain) => Truth::clear(self.envelope_domain().is_some_and(|key| key == *domain)),
             Condition::Listener(name) => Truth::clear(origin.listener == *name),
-            Condition::Credential(user) => Truth::clear(origin.credential.as_ref() == Some(user)),
+            Condition::Credential(user) => {
+                Truth::clear(origin.credential.as_ref().is_some_and(|known| same_user(known, user)))
+            }
             Condition::Client(network) => Truth::clear(network.contains(&origin.client)),
             Condition::RecipientsOver(limit) => Truth::clear(self.facts.recipients > *limit),
         }

@@ -55,6 +55,12 @@ fn an_account_is_held_to_its_own_ceiling() {
     assert!(shop.send(SENDER, &[CARL], declared).contains("(CLASS_CEILING)"));
     assert!(shop.send(SENDER, &[BOB], ORDER).starts_with("250"));
     shop.quit();
+    let mut shouted = log_in("Shop@EXEMPLE.fr");
+    assert!(shouted.send(SENDER, &[ANNA], BOOKS).contains("(CLASS_CEILING)"), "upstream ignores the case of a name");
+    shouted.quit();
+    let mut nameless = log_in("");
+    assert!(nameless.send(SENDER, &[ANNA], BOOKS).contains("(CLASS_CEILING)"));
+    nameless.quit();
     let mut news = log_in("news@exemple.fr");
     assert!(news.send(SENDER, &[ANNA], BOOKS).starts_with("250"));
     news.quit();

@@ -120,6 +120,23 @@ fn the_first_rule_that_matches_gives_the_class_and_names_itself() {
 }
 
 #[test]
+fn a_rule_means_its_user_under_every_spelling() {
+    let policy = "[[rule]]\nid = \"shop\"\nwhen.credential = \"shop@c.example\"\nclass = \"service\"";
+    let policy = parse_policy("policy.toml", policy, &[]).unwrap_or_else(|errors| panic!("{errors}"));
+    let table = [
+        (Some("shop@c.example"), "shop"),
+        (Some("Shop@C.EXAMPLE"), "shop"),
+        (Some("shop2@c.example"), "unknown_class"),
+        (None, "unknown_class"),
+    ];
+    for (user, rule) in table {
+        let mut facts = facts(&[&[]]);
+        facts.origin.credential = user.map(str::to_owned);
+        assert_eq!(classify(&policy, &facts).rule, rule, "{user:?}");
+    }
+}
+
+#[test]
 fn two_packs_that_disagree_are_a_conflict() {
     let both = [("x-one", "campaign"), ("x-two", "1")];
     let found = classified(&both);
