@@ -142,6 +142,14 @@ trust_headers = true
 }
 
 #[test]
+fn a_link_that_would_not_fit_a_line_of_mail_is_refused_beforehand() {
+    let long = with(SETTINGS, "http://127.0.0.1:8080", &format!("https://p.example/{}", "x".repeat(300)));
+    let controller = with(POLICY, "[controller.d]", &format!("[controller.{}]", "d".repeat(201)));
+    let errors = Place::new(&long, &controller).errors().join("\n");
+    assert!(errors.contains("base_url: is too long") && errors.contains("unsubscribe link"), "{errors}");
+}
+
+#[test]
 fn wrong_settings_are_refused_with_the_place_and_the_cure() {
     // What is written otherwise, how, where the error is, what it says, what it says would be right.
     let table = [

@@ -7,10 +7,18 @@ use super::values::{Domain, Name, is_host};
 use crate::policy::rules::{Controller, ControllerKind, Topic};
 use crate::smtp::address::EmailAddress;
 
+/// A controller's name stands in every unsubscribe link, which has to fit one line (R54).
+const LONGEST_ID: usize = 200;
+
 pub(super) fn read_controllers(root: &mut Table<'_>) -> BTreeMap<String, Controller> {
     let mut owners = BTreeMap::new();
     let mut controllers = BTreeMap::new();
     for (id, item) in root.named("controller") {
+        if id.len() > LONGEST_ID {
+            item.refuse_key::<()>(&format!(
+                "is too long for an unsubscribe link; write {LONGEST_ID} characters at most"
+            ));
+        }
         let controller = item.table(|table| read_controller(id, table, &mut owners));
         controllers.extend(controller.map(|controller| (id.to_owned(), controller)));
     }

@@ -15,6 +15,9 @@ use crate::consent::token::{HashKeys, KeyError, SealingKeys, parse_keys};
 use crate::policy::rules::{Class, Policy};
 use crate::smtp::auth::same_user;
 
+/// Leaves room for a token behind it on the one line that List-Unsubscribe is (R54).
+const LONGEST_BASE_URL: usize = 300;
+
 /// Addresses that something already listens on, and what.
 pub(super) type Taken = BTreeMap<SocketAddr, String>;
 
@@ -259,6 +262,11 @@ fn read_base_url(item: &Item<'_>) -> Option<String> {
     }
     if scheme == "http" && !is_loopback(host) {
         return item.refuse(&format!("links in mail have to be https beyond loopback; write \"https://{rest}\""));
+    }
+    if url.len() > LONGEST_BASE_URL {
+        return item.refuse(&format!(
+            "is too long for a link that fits a line of mail; write {LONGEST_BASE_URL} characters at most"
+        ));
     }
     Some(url.trim_end_matches('/').to_owned())
 }

@@ -1,5 +1,7 @@
 //! Topic paths: which topic lies below which.
 
+use std::collections::BTreeSet;
+
 /// Whether `topic` is `scope` or lies below it: `offers` reaches `offers/books`, not `offers-abroad`.
 pub fn reaches(scope: &str, topic: &str) -> bool {
     topic.strip_prefix(scope).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -14,6 +16,14 @@ pub fn steps_below<'a>(scope: &str, topic: &'a str) -> Vec<&'a str> {
     let first = scope.len() + 1;
     let ends = topic[first..].match_indices('/').map(|(at, _)| first + at).chain([topic.len()]);
     ends.map(|end| &topic[..end]).collect()
+}
+
+/// Scopes that reach all of `topics`, each shorter to write and wider than the one before: the topics themselves, what
+/// they lie below at the top, and none, which is everything.
+pub fn widening(topics: &[String]) -> [Vec<String>; 3] {
+    let top = |topic: &String| topic.split('/').next().unwrap_or_default().to_owned();
+    let tops: BTreeSet<String> = topics.iter().map(top).collect();
+    [topics.to_vec(), tops.into_iter().collect(), Vec::new()]
 }
 
 #[cfg(test)]
@@ -40,5 +50,20 @@ mod tests {
         assert_eq!(steps_below("a/b", "a/b"), Vec::<&str>::new());
         assert_eq!(steps_below("a/b", "a"), Vec::<&str>::new());
         assert_eq!(steps_below("a", "ab/c"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_wider_scope_reaches_all_that_the_narrower_one_does() {
+        let table: [(&[&str], &[&str]); 4] = [
+            (&[], &[]),
+            (&["offers"], &["offers"]),
+            (&["offers/books", "offers/books/comics", "offers/music"], &["offers"]),
+            (&["events/paris", "offers/books", "offers-abroad/books"], &["events", "offers", "offers-abroad"]),
+        ];
+        for (topics, tops) in table {
+            let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
+            assert_eq!(widening(&topics), [topics.clone(), tops.iter().map(|top| (*top).to_owned()).collect(), vec![]]);
+            assert!(topics.iter().all(|topic| tops.iter().any(|top| reaches(top, topic))));
+        }
     }
 }

@@ -11,11 +11,13 @@ use jiff::Timestamp;
 use ring::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::hmac;
 
+use super::scope::widening;
+
 /// First byte of every token; a later format takes another one.
 const VERSION: u8 = 1;
 const NONCE: usize = aead::NONCE_LEN;
-/// Longest token worth looking at.
-const LONGEST: usize = 2048;
+/// Longest token that is sealed and that is worth looking at.
+pub const LONGEST: usize = 2048;
 
 /// The keys that seal unsubscribe links: the first one seals, all open.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,13 +54,16 @@ pub struct UnsubscribeToken {
 }
 
 impl UnsubscribeToken {
-    /// The token as it stands in a link, `[A-Za-z0-9_-]` only. A nonce is used once per key.
-    pub fn seal(&self, keys: &SealingKeys, nonce: [u8; NONCE]) -> String {
-        let mut sealed = self.to_bytes();
+    /// The token as it stands in a link, `[A-Za-z0-9_-]` only and no longer than `room`: with its topics, or with a
+    /// wider scope where they are too many. `None`: there is no room for any. A nonce is used once per key.
+    pub fn seal(&self, keys: &SealingKeys, nonce: [u8; NONCE], room: usize) -> Option<String> {
+        let room = room.min(LONGEST);
+        let mut plain = widening(&self.topics).into_iter().map(|topics| self.to_bytes(&topics));
+        let mut sealed = plain.find(|plain| sealed_length(plain.len()) <= room)?;
         cipher(&keys.0[0]) // `new` refuses an empty list
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from([VERSION]), &mut sealed)
             .expect("ring seals anything shorter than 256 GiB");
-        URL_SAFE_NO_PAD.encode([&[VERSION][..], &nonce, &sealed].concat())
+        Some(URL_SAFE_NO_PAD.encode([&[VERSION][..], &nonce, &sealed].concat()))
     }
 
     pub fn open(text: &str, keys: &SealingKeys) -> Result<UnsubscribeToken, TokenError> {
@@ -82,12 +87,12 @@ impl UnsubscribeToken {
     }
 
     /// Row, second of issue, hash, then controller and topics each behind its length.
-    fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(&self, topics: &[String]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(96);
         put_number(&mut bytes, self.contact.cast_unsigned());
         put_number(&mut bytes, self.issued_at.as_second().cast_unsigned());
         bytes.extend_from_slice(&self.hash);
-        for text in std::iter::once(&self.controller).chain(&self.topics) {
+        for text in std::iter::once(&self.controller).chain(topics) {
             put_number(&mut bytes, text.len() as u64);
             bytes.extend_from_slice(text.as_bytes());
         }
@@ -105,6 +110,11 @@ impl UnsubscribeToken {
         }
         Some(UnsubscribeToken { controller, contact, hash: *hash, topics, issued_at })
     }
+}
+
+/// How many characters a token of that many bytes has: version, nonce and tag around it, six bits to a character.
+fn sealed_length(plain: usize) -> usize {
+    ((1 + NONCE + plain + aead::CHACHA20_POLY1305.tag_len()) * 4).div_ceil(3)
 }
 
 /// Seven bits a byte, the lowest first, the top bit says that more follow.
@@ -254,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_token_opens_with_any_key_we_still_hold() {
-        let text = token().seal(&keys(&[1]), [9; 12]);
+        let text = token().seal(&keys(&[1]), [9; 12], LONGEST).unwrap();
         assert_eq!(UnsubscribeToken::open(&text, &keys(&[1])), Ok(token()));
         assert_eq!(UnsubscribeToken::open(&text, &keys(&[3, 2, 1])), Ok(token()));
         assert_eq!(UnsubscribeToken::open(&text, &keys(&[3, 2])), Err(TokenError::NotOurs));
@@ -262,19 +272,41 @@ mod tests {
 
     #[test]
     fn a_token_is_short_fit_for_a_link_and_tells_nothing() {
-        let text = token().seal(&keys(&[1]), [9; 12]);
+        let text = token().seal(&keys(&[1]), [9; 12], LONGEST).unwrap();
         assert!(text.len() <= 200, "{}", text.len());
         assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
         let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
         for known in [&b"offers"[..], b"exemple", &token().hash] {
             assert!(memchr::memmem::find(&bytes, known).is_none());
         }
-        assert_ne!(text, token().seal(&keys(&[1]), [8; 12]));
+        assert_ne!(text, token().seal(&keys(&[1]), [8; 12], LONGEST).unwrap());
+    }
+
+    #[test]
+    fn a_token_with_too_many_topics_has_a_wider_scope_and_opens() {
+        let below = |top: &str, count| (0..count).map(|n| format!("{top}/{n:040}")).collect::<Vec<_>>();
+        let tops = |count| (0..count).map(|n| format!("{n:040}")).collect::<Vec<_>>();
+        let table = [
+            // Topics, room, what the link then reaches.
+            (below("offers", 5), 700, Some(below("offers", 5))),
+            (below("offers", 20), 700, Some(vec!["offers".to_owned()])),
+            (below("offers", 100), usize::MAX, Some(vec!["offers".to_owned()])),
+            (tops(40), 700, Some(Vec::new())),
+            (tops(40), 40, None),
+        ];
+        for (topics, room, expected) in table {
+            let text = UnsubscribeToken { topics, ..token() }.seal(&keys(&[1]), [9; 12], room);
+            assert!(text.as_ref().is_none_or(|text| text.len() <= room.min(LONGEST)));
+            let opened = text.map(|text| UnsubscribeToken::open(&text, &keys(&[1])).unwrap().topics);
+            assert_eq!(opened, expected);
+        }
+        let exact = token().seal(&keys(&[1]), [9; 12], LONGEST).unwrap();
+        assert_eq!(token().seal(&keys(&[1]), [9; 12], exact.len()), Some(exact), "room is used to the last character");
     }
 
     #[test]
     fn a_changed_or_cut_token_opens_nothing() {
-        let text = token().seal(&keys(&[1]), [9; 12]);
+        let text = token().seal(&keys(&[1]), [9; 12], LONGEST).unwrap();
         let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
         for bit in 0..bytes.len() * 8 {
             let mut changed = bytes.clone();
@@ -337,7 +369,7 @@ mod tests {
         ) {
             let issued_at = Timestamp::from_second(second).unwrap();
             let token = UnsubscribeToken { controller, contact, hash, topics, issued_at };
-            let text = token.seal(&keys(&[1]), [3; 12]);
+            let text = token.seal(&keys(&[1]), [3; 12], LONGEST).unwrap();
             prop_assert_eq!(UnsubscribeToken::open(&text, &keys(&[1])), Ok(token));
         }
     }

@@ -10,6 +10,9 @@ use super::head::MessageHead;
 /// RFC 5322 section 2.1.1, without the CRLF.
 const LONGEST_LINE: usize = 998;
 
+/// The longest one-click URI that fits a line (R54): what encloses it stands beside it.
+pub const LONGEST_URI: usize = LONGEST_LINE - "List-Unsubscribe: <>".len();
+
 /// What the list fields of one copy say.
 #[derive(Clone, Copy, Debug)]
 pub struct ListFields<'a> {
@@ -135,9 +138,13 @@ mod tests {
 
     #[test]
     fn a_line_too_long_for_two_ways_keeps_the_one_click_uri() {
-        let uri = format!("https://p.example/u/{}", "t".repeat(600));
-        let fields = ListFields { one_click: &uri, mailto: Some("out@c.example"), ..PLAIN };
-        assert_eq!(lines(&fields)[0], format!("List-Unsubscribe: <{uri}>\r\n"));
+        let start = "https://p.example/u/";
+        for token in [600, LONGEST_URI - start.len()] {
+            let uri = format!("{start}{}", "t".repeat(token));
+            let fields = ListFields { one_click: &uri, mailto: Some("out@c.example"), ..PLAIN };
+            assert_eq!(lines(&fields)[0], format!("List-Unsubscribe: <{uri}>\r\n"));
+            assert!(lines(&fields)[0].len() <= LONGEST_LINE + "\r\n".len());
+        }
     }
 
     #[test]

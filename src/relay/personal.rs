@@ -92,5 +92,7 @@ fn one_click_link(transaction: &Transaction<'_>, n: usize) -> Option<String> {
     };
     let mut nonce = [0; 12];
     SystemRandom::new().fill(&mut nonce).ok()?;
-    Some(format!("{base}/u/{}", token.seal(&gate.sealing, nonce)))
+    let start = format!("{base}/u/");
+    let room = list::LONGEST_URI.checked_sub(start.len())?;
+    Some(start + &token.seal(&gate.sealing, nonce, room)?)
 }

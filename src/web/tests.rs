@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::consent::event::{ConsentEvent, EventType, RecordedEvent};
 use crate::consent::state::Consulted;
-use crate::consent::token::{HashKeys, SealingKeys, UnsubscribeToken};
+use crate::consent::token::{HashKeys, LONGEST, SealingKeys, UnsubscribeToken};
 use crate::policy::rules::*;
 use crate::smtp::address::{EmailAddress, Width};
 use crate::store::Store;
@@ -115,7 +115,9 @@ impl Site {
         let hash = hash_keys().contact_hash("c", &address(text).objection_key(Width::WIDEST));
         let topics = vec!["offers/books".to_owned()];
         let issued_at = "2026-03-01T00:00:00Z".parse().unwrap();
-        UnsubscribeToken { controller: "c".to_owned(), contact, hash, topics, issued_at }.seal(&sealing_keys(), [7; 12])
+        UnsubscribeToken { controller: "c".to_owned(), contact, hash, topics, issued_at }
+            .seal(&sealing_keys(), [7; 12], LONGEST)
+            .unwrap()
     }
 
     fn consult(&self, text: &str) -> Consulted {

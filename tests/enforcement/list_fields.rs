@@ -57,6 +57,27 @@ fn a_mailbox_for_unsubscribing_stands_behind_the_link() {
 }
 
 #[test]
+fn a_message_of_many_topics_has_a_link_that_fits_a_line_and_opens() {
+    let paths: Vec<String> = (0..30).map(|n| format!("offers/{n:060}")).collect();
+    let topics = paths.iter().map(|path| format!("[topic.\"{path}\"]\ncontroller = \"shop\"\n"));
+    let policy = crate::support::gate::POLICY.replace("[[rule]]", &format!("{}[[rule]]", topics.collect::<String>()));
+    let upstream = Upstream::start();
+    let gate = Gate::builder(upstream.address).policy(&policy).listener("trust_headers = true").start();
+    let opted_in: Vec<String> = paths.iter().map(|path| opt_in(ANNA, path)).collect();
+    import(&gate, &opted_in);
+    let said = format!("X-Consentry-Topics: {}\r\n", paths.join(",\r\n "));
+    let content = [said.as_bytes(), b"X-Consentry-Class: promotional\r\n", BOOKS].concat();
+    assert_eq!(&send(&gate, &[ANNA], &content)[..3], "250");
+
+    let message = upstream.single_message();
+    let line = &fields(&message.content, "List-Unsubscribe")[0];
+    assert!("List-Unsubscribe: ".len() + line.len() <= 998, "{} bytes", line.len());
+    let (status, answer) = one_click(&gate, &token(&message));
+    assert_eq!(status, 200, "{answer}");
+    assert!(send(&gate, &[ANNA], &content).starts_with("550 5.7.1"), "the objection reaches all of them");
+}
+
+#[test]
 fn a_mailers_own_fields_are_replaced_however_they_are_spelt() {
     let odd = "LIST-unsubscribe :\r\n <https://exemple.fr/out?u=1>,\r\n\t<mailto:out@exemple.fr>\r\n\
                list-unsubscribe-POST: List-Unsubscribe=One-Click\r\nList-Unsubscribe: <https://exemple.fr/second>\r\n";
