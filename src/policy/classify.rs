@@ -1,5 +1,7 @@
 //! Message → `Classification`: what it is, on whose behalf, about what, and the evidence that said so.
 
+use std::collections::HashSet;
+
 use super::declared::Declared;
 use super::facts::MessageFacts;
 use super::matching::{Reading, line};
@@ -20,6 +22,10 @@ pub const ALWAYS_READ: [&str; 9] = [
     "x-consentry-functions",
     "x-consentry-kind",
 ];
+
+/// A message that names more topics than this does not say what it is about: each would be looked up for every
+/// recipient.
+const MOST_TOPICS: usize = 100;
 
 /// Kinds that are advertising whatever their sender calls them (consent-rules, section 4).
 const ADVERTISING_KINDS: [&str; 6] =
@@ -45,7 +51,6 @@ pub struct Classification {
     /// Set when it may not be advertising where it came from. A request to confirm turns out to be advertising only
     /// once it is known to whom it goes.
     pub refused: Option<Reason>,
-    pub from_addresses: Vec<String>,
     /// Made by a mail system: a report or an automatic answer.
     pub system: bool,
 }
@@ -57,7 +62,7 @@ pub fn classify(policy: &Policy, facts: &MessageFacts) -> Classification {
     let mut each = readings.iter().map(|fields| classify_reading(policy, &Reading::new(facts, fields)));
     // `readings` is never empty, see above.
     let first = each.next().expect("at least one reading");
-    each.fold(first, Classification::stricter)
+    each.fold(first, Classification::stricter).hold_to_few_topics()
 }
 
 fn classify_reading(policy: &Policy, reading: &Reading<'_>) -> Classification {
@@ -121,7 +126,8 @@ fn system_evidence(reading: &Reading<'_>) -> Option<Vec<String>> {
     let mut evidence = vec!["MAIL FROM:<>".to_owned()];
     evidence.extend(reading.values("content-type").iter().filter(is_report).map(|v| line("content-type", v)));
     evidence.extend(reading.values("auto-submitted").iter().filter(is_automatic).map(|v| line("auto-submitted", v)));
-    evidence.extend(reading.values("from").iter().filter(is_postmaster).map(|v| line("from", v)));
+    let from = reading.author_domains().map_or(&[][..], |_| reading.values("from"));
+    evidence.extend(from.iter().filter(is_postmaster).map(|v| line("from", v)));
     (evidence.len() > 1).then_some(evidence)
 }
 
@@ -149,7 +155,6 @@ impl Classification {
             flags: Vec::new(),
             service_reason: Reason::SvcOk,
             refused: None,
-            from_addresses: Vec::new(),
             system: false,
         }
     }
@@ -171,9 +176,9 @@ impl Classification {
         let pin = reading.facts().origin.pin.as_ref();
         let pinned_topics = pin.map(|pin| pin.topics.clone()).filter(|topics| !topics.is_empty());
         let topics = pinned_topics.or_else(|| declared.topics.clone()).unwrap_or_else(|| ruling.topics(reading));
-        for topic in topics {
-            add(&mut self.topics, policy.present_name(&topic));
-        }
+        // One more than counts, to tell in the end that there are too many.
+        let present = distinct(topics.into_iter()).map(|topic| policy.present_name(&topic));
+        self.topics = distinct(present).take(MOST_TOPICS + 1).collect();
         let said = |declared: &Option<Vec<String>>, of_rule: fn(&Rule) -> &[String]| {
             declared.clone().unwrap_or_else(|| ruling.names(of_rule))
         };
@@ -182,9 +187,8 @@ impl Classification {
         self.kinds = said(&declared.kinds, |rule| &rule.kinds);
         if self.families.is_empty() && declared.families.is_none() {
             let known = self.topics.iter().filter_map(|path| policy.topics.get(path));
-            known.flat_map(|topic| &topic.families).for_each(|family| add(&mut self.families, family.clone()));
+            self.families = distinct(known.flat_map(|topic| topic.families.iter().cloned())).collect();
         }
-        self.from_addresses = reading.author_addresses().to_vec();
         let pinned = pin.and_then(|pin| pin.controller.clone());
         self.controller = pinned.or_else(|| ruling.controller()).or_else(|| sender(policy, reading));
     }
@@ -226,6 +230,15 @@ impl Classification {
         }
     }
 
+    /// Without a topic no consent covers it and every objection stands.
+    fn hold_to_few_topics(mut self) -> Classification {
+        if self.topics.len() > MOST_TOPICS {
+            self.evidence.push(format!("more than {MOST_TOPICS} topics say nothing of what it is about"));
+            self.topics.clear();
+        }
+        self
+    }
+
     /// Advertising before service mail, and of that first what is service mail only to some.
     fn strictness(&self) -> (bool, bool, bool) {
         (self.class == Class::Promotional, self.service_reason == Reason::SvcDoi, !self.system)
@@ -241,23 +254,28 @@ impl Classification {
             (Some(one), Some(other)) if one != other => None, // on whose behalf is then anybody's guess
             (one, other) => one.or(other),
         };
-        for address in lesser.from_addresses {
-            add(&mut kept.from_addresses, address);
-        }
         for flag in lesser.flags.into_iter().chain(differ.then_some(Reason::ClassConflict)) {
             add(&mut kept.flags, flag);
         }
         if !differ {
-            lesser.topics.into_iter().for_each(|topic| add(&mut kept.topics, topic));
-            lesser.families.into_iter().for_each(|family| add(&mut kept.families, family));
-            lesser.kinds.into_iter().for_each(|kind| add(&mut kept.kinds, kind));
-            kept.functions.retain(|function| lesser.functions.contains(function));
+            kept.topics = distinct(kept.topics.into_iter().chain(lesser.topics)).collect();
+            kept.families = distinct(kept.families.into_iter().chain(lesser.families)).collect();
+            kept.kinds = distinct(kept.kinds.into_iter().chain(lesser.kinds)).collect();
+            let shared: HashSet<String> = lesser.functions.into_iter().collect();
+            kept.functions.retain(|function| shared.contains(function));
         }
         kept.refused = kept.refused.or(lesser.refused);
         kept
     }
 }
 
+/// Each word once, at its first place. The lists are a mailer's and may be long.
+fn distinct(words: impl Iterator<Item = String>) -> impl Iterator<Item = String> {
+    let mut known = HashSet::new();
+    words.filter(move |word| known.insert(word.clone()))
+}
+
+/// For lists that are short because the policy is.
 fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
     if !list.contains(&item) {
         list.push(item);
@@ -265,11 +283,11 @@ fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
 }
 
 /// The controller that owns a From domain, or if nobody does the one that owns the envelope domain. Two owners are
-/// as good as none.
+/// as good as none, and so are authors beyond counting.
 fn sender(policy: &Policy, reading: &Reading<'_>) -> Option<String> {
     let mut owners: Vec<&str> = Vec::new();
-    for domain in reading.author_domains() {
-        policy.controller_of_domain(&domain).into_iter().for_each(|owner| add(&mut owners, &owner.id));
+    for domain in reading.author_domains()? {
+        policy.controller_of_domain(domain).into_iter().for_each(|owner| add(&mut owners, &owner.id));
     }
     match owners.as_slice() {
         [] => policy.controller_of_domain(&reading.envelope_domain()?).map(|owner| owner.id.clone()),

@@ -24,6 +24,9 @@ const MANY_BY_DESIGN: [&str; 10] = [
     "delivered-to",
 ];
 
+/// More authors than this are none that anybody could name: who wrote the message is then open.
+const MOST_AUTHORS: usize = 1000;
+
 /// Whether something holds for one choice among repeated fields, and whether it holds for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Truth {
@@ -33,6 +36,7 @@ pub struct Truth {
 
 impl Truth {
     const NEVER: Truth = Truth { possible: false, certain: false };
+    const OPEN: Truth = Truth { possible: true, certain: false };
 
     fn clear(holds: bool) -> Truth {
         Truth { possible: holds, certain: holds }
@@ -64,8 +68,26 @@ impl Truth {
 pub struct Reading<'a> {
     facts: &'a MessageFacts,
     fields: HashMap<&'a str, Vec<&'a str>>,
-    /// Every address of every From field, as written.
-    from: Vec<String>,
+    /// Every address of every From field; `None`: too many to look at.
+    authors: Option<Vec<Author>>,
+}
+
+/// An address of From, as what it is compared by.
+struct Author {
+    domain: String,
+    /// `None`: no address a consent could be for.
+    address: Option<String>,
+}
+
+impl Author {
+    fn new(written: &str) -> Option<Author> {
+        let (_, domain) = written.rsplit_once('@')?;
+        Some(Author { domain: domain_key(domain), address: consent_key(written) })
+    }
+}
+
+fn consent_key(written: &str) -> Option<String> {
+    EmailAddress::parse(written).ok().map(|address| address.consent_key())
 }
 
 impl<'a> Reading<'a> {
@@ -74,9 +96,12 @@ impl<'a> Reading<'a> {
         for field in fields {
             by_name.entry(&field.name).or_default().push(&field.value);
         }
-        let mut reading = Reading { facts, fields: by_name, from: Vec::new() };
-        reading.from = reading.values("from").iter().flat_map(|value| address_list::addresses(value)).collect();
-        reading
+        let from = by_name.get("from").map_or(&[][..], Vec::as_slice);
+        let written = from.iter().flat_map(|value| address_list::addresses(value)).take(MOST_AUTHORS + 1);
+        let written: Vec<String> = written.collect();
+        let few = written.len() <= MOST_AUTHORS;
+        let authors = few.then(|| written.iter().filter_map(|address| Author::new(address)).collect());
+        Reading { facts, fields: by_name, authors }
     }
 
     pub fn facts(&self) -> &'a MessageFacts {
@@ -88,13 +113,14 @@ impl<'a> Reading<'a> {
         self.fields.get(name).map_or(&[], Vec::as_slice)
     }
 
-    pub fn author_addresses(&self) -> &[String] {
-        &self.from
+    /// The domains of the From addresses as keys; `None`: there are too many authors to say.
+    pub fn author_domains(&self) -> Option<impl Iterator<Item = &str>> {
+        Some(self.authors.as_ref()?.iter().map(|author| author.domain.as_str()))
     }
 
-    /// The domains of the From addresses as keys.
-    pub fn author_domains(&self) -> impl Iterator<Item = String> {
-        self.from.iter().filter_map(|address| address.rsplit_once('@')).map(|(_, domain)| domain_key(domain))
+    /// Whether it holds for the author, of whom there may be several.
+    fn author(&self, is: impl Fn(&Author) -> bool) -> Truth {
+        self.authors.as_ref().map_or(Truth::OPEN, |authors| Truth::of_instances(authors.iter().map(is)))
     }
 
     pub fn envelope_domain(&self) -> Option<String> {
@@ -112,11 +138,10 @@ impl<'a> Reading<'a> {
             Condition::Not(inner) => self.truth(inner).not(),
             Condition::Header { name, test } => self.field(name, test),
             Condition::Subject(test) => self.field("subject", test),
-            Condition::FromDomain(domain) => Truth::of_instances(self.author_domains().map(|key| key == *domain)),
+            Condition::FromDomain(domain) => self.author(|author| author.domain == *domain),
             Condition::FromAddress(address) => {
-                let key = |text: &str| EmailAddress::parse(text).ok().map(|address| address.consent_key());
-                let wanted = key(address);
-                Truth::of_instances(self.from.iter().map(|from| wanted.is_some() && key(from) == wanted))
+                let wanted = consent_key(address);
+                self.author(|author| wanted.is_some() && author.address == wanted)
             }
             Condition::EnvelopeDomain(domain) => Truth::clear(self.envelope_domain().is_some_and(|key| key == *domain)),
             Condition::Listener(name) => Truth::clear(origin.listener == *name),

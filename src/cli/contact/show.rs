@@ -78,7 +78,6 @@ fn advertising(controller: &Controller, topic: &Topic) -> Classification {
         flags: Vec::new(),
         service_reason: Reason::SvcOk,
         refused: None,
-        from_addresses: Vec::new(),
         system: false,
     }
 }

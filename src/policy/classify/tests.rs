@@ -266,6 +266,67 @@ fn the_sender_is_who_owns_from_else_who_owns_the_envelope() {
 }
 
 #[test]
+fn authors_beyond_counting_leave_open_who_wrote() {
+    let listed = |count: usize| {
+        let others = (1..count).map(|n| format!("a{n}@c.example")).collect::<Vec<_>>();
+        format!("Billing@c.example, {}", others.join(", "))
+    };
+    let (many, too_many) = (listed(1000), listed(1001));
+    assert_eq!(classified(&[("from", &many)]).controller.as_deref(), Some("c"));
+    assert_eq!(classified(&[("from", &too_many)]).controller, None);
+    let halves = [("from", &many[..]), ("from", &many[..])];
+    assert_eq!(classified(&halves).controller, None);
+
+    let only = |field: &str, value: &str| {
+        let text = format!("{POLICY}\n[[rule]]\nid = \"by\"\nwhen.{field} = \"{value}\"\nclass = \"promotional\"");
+        let policy = parse_policy("policy.toml", &text, &[]).unwrap_or_else(|errors| panic!("{errors}"));
+        let lenient = Policy { unknown_class: Class::Service, ..policy };
+        classify(&lenient, &facts(&[&[("from", &too_many)]])).class
+    };
+    // Open either way: they may be whom a rule holds for advertisers, and are not whom one trusts.
+    assert_eq!(only("from_domain", "d.example"), Class::Promotional);
+    assert_eq!(only("from_address", "x@d.example"), Class::Promotional);
+    let billing = vec!["Billing@c.example"; 1001].join(", ");
+    assert_eq!(classified(&[("from", &billing)]).rule, "unknown_class");
+
+    let postmasters = vec!["postmaster@c.example"; 1001].join(", ");
+    let mut report = facts(&[&[("from", &postmasters)]]);
+    report.envelope_from = ReversePath::Null;
+    assert!(!classify(&policy(), &report).system);
+}
+
+#[test]
+fn topics_beyond_counting_are_none() {
+    let named = |from: usize, to: usize| (from..to).map(|n| format!("t{n}")).collect::<Vec<_>>().join(", ");
+    let topics = |lists: &[&str], field: &str| {
+        let readings: Vec<_> = lists.iter().map(|list| reading(&[(field, list)])).collect();
+        let mut message = MessageFacts { readings, ..facts(&[]) };
+        message.origin.trust_headers = true;
+        let found = classify(&policy(), &message);
+        assert_eq!(found.evidence.iter().any(|line| line.contains("100 topics")), found.topics.is_empty());
+        found.topics.len()
+    };
+    for field in ["x-consentry-topics", "x-topic"] {
+        assert_eq!(topics(&[&named(0, 100)], field), 100);
+        assert_eq!(topics(&[&format!("{0}, {0}", named(0, 100))], field), 100);
+        assert_eq!(topics(&[&named(0, 101)], field), 0);
+        assert_eq!(topics(&[&named(0, 60), &named(30, 90)], field), 90);
+        assert_eq!(topics(&[&named(0, 60), &named(60, 120)], field), 0);
+        assert_eq!(topics(&[&named(0, 1), &named(0, 500)], field), 0);
+    }
+}
+
+#[test]
+fn of_two_readings_only_the_functions_of_both_count_and_the_families_of_either() {
+    let one = [("x-consentry-families", "a, b"), ("x-consentry-functions", "f, g")];
+    let other = [("x-consentry-families", "b, c"), ("x-consentry-functions", "g, h")];
+    let mut message = facts(&[&one, &other]);
+    message.origin.trust_headers = true;
+    let found = classify(&policy(), &message);
+    assert_eq!((found.families.join(" "), found.functions.join(" ")), ("a b c".to_owned(), "g".to_owned()));
+}
+
+#[test]
 fn evidence_shows_the_field_and_never_more_than_200_characters() {
     let long = format!("letter-{}", "é".repeat(400));
     let found = classified(&[("x-template", &long)]);
