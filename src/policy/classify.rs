@@ -71,9 +71,7 @@ fn classify_reading(policy: &Policy, reading: &Reading<'_>) -> Classification {
     let ruling = Ruling::find(policy, reading);
     let mut draft = class_of(policy, reading, &declared, &ruling);
     draft.subject_matter(policy, reading, &declared, &ruling);
-    if !draft.system {
-        draft.weigh_kinds(policy);
-    }
+    draft.weigh_kinds(policy);
     draft.hold_to_ceiling(&origin.may_send);
     draft
 }
@@ -193,7 +191,8 @@ impl Classification {
         self.controller = pinned.or_else(|| ruling.controller()).or_else(|| sender(policy, reading));
     }
 
-    /// What section 4 says of a kind stands above a declared `service`.
+    /// What section 4 says of a kind stands above a declared `service`, and above the signs of a mail system: E1 asks
+    /// for the absence of any mark of a campaign.
     fn weigh_kinds(&mut self, policy: &Policy) {
         if self.class == Class::Promotional {
             return;
@@ -205,8 +204,9 @@ impl Classification {
         };
         if let Some(kind) = self.kinds.iter().find(|kind| advertising(kind)) {
             self.evidence.push(format!("kind {kind} is advertising"));
-            self.class = Class::Promotional;
-            self.rule = "kind".to_owned();
+            (self.class, self.rule, self.system) = (Class::Promotional, "kind".to_owned(), false);
+        } else if self.system {
+            // A report or an automatic answer goes under a code of its own.
         } else if self.is_kind("doi_request") {
             self.service_reason = Reason::SvcDoi;
         } else if self.is_kind("deletion_notice") {

@@ -251,6 +251,32 @@ fn mail_systems_are_known_by_more_than_the_null_reverse_path() {
 }
 
 #[test]
+fn a_mail_system_makes_no_advertising() {
+    let automatic = ("auto-submitted", "auto-generated");
+    let found = |kind: &str| {
+        let mut message = facts(&[&[automatic, ("x-consentry-kind", kind)]]);
+        (message.envelope_from, message.origin.trust_headers) = (ReversePath::Null, true);
+        classify(&policy(), &message)
+    };
+    for kind in ADVERTISING_KINDS.into_iter().chain(["mixed", "rights_reply, editorial"]) {
+        let found = found(kind);
+        assert_eq!((found.class, found.rule.as_str(), found.system), (Class::Promotional, "kind", false), "{kind}");
+        assert_eq!(found.service_reason, Reason::SvcOk, "{kind}");
+    }
+    for kind in ["review_request", "rights_reply", "something"] {
+        assert_eq!((found(kind).service_reason, found(kind).system), (Reason::SvcSystem, true), "{kind}");
+    }
+    let text = format!(
+        "{POLICY}\n[[rule]]\nid = \"blog\"\nwhen.header.\"X-Blog\" = {{ present = true }}\nkind = [\"editorial\"]"
+    );
+    let policy = parse_policy("policy.toml", &text, &[]).unwrap_or_else(|errors| panic!("{errors}"));
+    let mut message = facts(&[&[automatic, ("x-blog", "7")]]);
+    message.envelope_from = ReversePath::Null;
+    let found = classify(&policy, &message);
+    assert_eq!((found.class, found.system), (Class::Promotional, false));
+}
+
+#[test]
 fn the_sender_is_who_owns_from_else_who_owns_the_envelope() {
     let table: [(Fields<'_>, Option<&str>); 6] = [
         (&[("from", "d@D.example")], Some("d")),
