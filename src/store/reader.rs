@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -80,23 +79,6 @@ impl Reader {
         let snapshot = self.read()?;
         let newest = "SELECT coalesce (max (seq), 0) FROM event WHERE recorded_at <= ?1";
         Ok(snapshot.query_row(newest, [micros(at)], |row| row.get(0))?)
-    }
-
-    /// The same, asking again for a while when another process holds the store.
-    pub async fn consult_within(
-        &mut self,
-        controller: &str,
-        recipients: &[EmailAddress],
-        limit: Duration,
-    ) -> Result<(Vec<Consulted>, i64), StoreError> {
-        const ASK_EVERY: Duration = Duration::from_millis(5);
-        let started = Instant::now();
-        loop {
-            match self.consult(controller, recipients) {
-                Err(error) if error.is_busy() && started.elapsed() < limit => tokio::time::sleep(ASK_EVERY).await,
-                answer => return answer,
-            }
-        }
     }
 
     /// The copies of a message that a retry has to know of.
