@@ -75,7 +75,7 @@ fn consentry(directory: &Path, arguments: &[&str]) -> Command {
 
 /// Commits one event after the other until told to stop; the longest that one of them took.
 fn commit_meanwhile(store: &Store, mut stop: impl FnMut() -> bool) -> Duration {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let (mut longest, mut number) = (Duration::ZERO, 0);
     while !stop() {
         let who = EmailAddress::parse(&format!("gate{number}@y.example")).unwrap();

@@ -141,7 +141,7 @@ fn a_policy_is_rolled_back_with_a_copy_of_what_was_there() {
     let kept = consentry::config::load_policy(&place.path().join("policy.toml")).unwrap();
     let keys = consentry::consent::token::HashKeys::new(vec![[7; 32]]).unwrap();
     let store = consentry::store::Store::open(&place.path().join("consentry.db"), keys).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(store.keep_policy(&kept, "2026-05-15T08:00:00Z".parse().unwrap())).unwrap();
     store.shutdown();
 
@@ -166,7 +166,7 @@ fn a_rollback_that_would_not_give_the_old_policy_changes_nothing() {
     let kept = consentry::config::load_policy(&place.path().join("policy.toml")).unwrap();
     let keys = consentry::consent::token::HashKeys::new(vec![[7; 32]]).unwrap();
     let store = consentry::store::Store::open(&place.path().join("consentry.db"), keys).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(store.keep_policy(&kept, "2026-05-15T08:00:00Z".parse().unwrap())).unwrap();
     store.shutdown();
 

@@ -263,7 +263,8 @@ fn forgotten_topics(store: &Store, policy: &Policy) -> Vec<String> {
 }
 
 fn keep(store: &Store, policy: &Policy) -> Result<(), StoreError> {
-    let runtime = Builder::new_current_thread().build().map_err(|error| StoreError::Unreadable(error.to_string()))?;
+    let runtime = Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(|error| StoreError::Unreadable(error.to_string()))?;
     runtime.block_on(store.keep_policy(policy, Timestamp::now()))
 }
 

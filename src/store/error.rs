@@ -7,7 +7,7 @@ use rusqlite::ErrorCode;
 /// Sorted by what an operator does about it. Quotes neither rows nor addresses, so it may be logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {
-    /// Another process holds the lock for longer than we wait.
+    /// Another process holds the lock for longer than we wait, or more waits to be written than is kept waiting.
     Busy,
     /// No room on the device.
     Full,
@@ -35,7 +35,7 @@ impl StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Busy => f.write_str("the store is locked by another process"),
+            Self::Busy => f.write_str("the store is locked by another process, or too slow for what is to be written"),
             Self::Full => f.write_str("the device of the store is full; make room"),
             Self::Unreadable(why) => write!(f, "the store cannot be opened, read or written: {why}"),
             Self::Corrupt(why) => write!(f, "the store is damaged: {why}; stop the gate and restore a backup"),

@@ -17,12 +17,14 @@ mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::consent::event::ConsentEvent;
 use crate::consent::token::HashKeys;
@@ -40,6 +42,14 @@ pub use policies::KeptPolicy;
 pub use reader::{Contact, Reader};
 pub use writer::Health;
 
+/// How many changes wait for the writer. While another process holds the lock it writes nothing, and mail that does not
+/// wait for its row would pile rows up until memory is gone.
+const LONGEST_QUEUE: usize = 20_000;
+
+/// How long a change is waited for: the group before it and its own, each of which may wait two seconds for the lock,
+/// and the syncs. A client's own patience for a reply (RFC 5321 section 4.5.3.2) is minutes.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The store of a running gate: hands changes to the writer, opens readers. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
@@ -49,7 +59,7 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     hash_keys: Arc<HashKeys>,
-    jobs: Sender<Job>,
+    jobs: SyncSender<Job>,
     health: Arc<Health>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -58,7 +68,7 @@ impl Store {
     /// Opens or makes the store, brings its schema up to date, and starts the writer.
     pub fn open(path: &Path, hash_keys: HashKeys) -> Result<Store, StoreError> {
         let (db, place) = schema::open_writer(path)?;
-        let (jobs, waiting) = channel();
+        let (jobs, waiting) = sync_channel(LONGEST_QUEUE);
         let health = Arc::new(Health::default());
         let writer = Writer { db, place, jobs: waiting, health: health.clone() };
         let thread = thread::Builder::new().name("store-writer".into()).spawn(move || writer.run());
@@ -161,20 +171,45 @@ impl Store {
         self.inner.stop();
     }
 
+    /// After [`PATIENCE`], or at once when the queue is full, the answer is [`StoreError::Busy`]: 451, and the client
+    /// comes again. A change that was waited for too long stays queued and may still be written. That does no harm,
+    /// because changes are written in the order in which they were handed over:
+    ///
+    /// - a message's row stands in the journal without an outcome, which is what came of it; the retry has its own;
+    /// - a revised verdict is the one by which the copy was held back;
+    /// - an intent for a copy that was not sent makes a retry send it, as no row would; what is written of a copy
+    ///   afterwards (done, forgotten, released) is what happened to it;
+    /// - an objection from a link carries an id, and a suppression its hash, so that said again it is the same one; any
+    ///   other event was really said, and is at worst in the history twice;
+    /// - policies and purges come to the same when done again.
     async fn write(&self, change: Change) -> Written {
         let (answer, written) = oneshot::channel();
         let job = Job::Write { change, answer: Some(answer) };
-        self.inner.jobs.send(job).map_err(|_| StoreError::Gone)?;
-        written.await.unwrap_or(Err(StoreError::Gone))
+        self.inner.jobs.try_send(job).map_err(|refused| refusal(&refused))?;
+        match timeout(PATIENCE, written).await {
+            Ok(written) => written.unwrap_or(Err(StoreError::Gone)),
+            Err(_) => Err(StoreError::Busy),
+        }
     }
 
     fn write_later(&self, change: Change) {
-        let job = Job::Write { change, answer: None };
-        if let Err(lost) = self.inner.jobs.send(job)
-            && let Job::Write { change, .. } = lost.0
+        let Err(refused) = self.inner.jobs.try_send(Job::Write { change, answer: None }) else {
+            return;
+        };
+        let error = refusal(&refused);
+        if let TrySendError::Full(Job::Write { change, .. }) | TrySendError::Disconnected(Job::Write { change, .. }) =
+            refused
         {
-            self.inner.health.gap(&change, &StoreError::Gone);
+            self.inner.health.gap(&change, &error);
         }
+    }
+}
+
+/// Nobody waits for room: a task that did would keep other clients waiting too.
+fn refusal(refused: &TrySendError<Job>) -> StoreError {
+    match refused {
+        TrySendError::Full(_) => StoreError::Busy,
+        TrySendError::Disconnected(_) => StoreError::Gone,
     }
 }
 

@@ -35,7 +35,7 @@ pub fn id_of(content: &[u8]) -> String {
 pub fn agree(directory: &Path, addresses: &[&str]) {
     let keys = HashKeys::new(vec![[9; 32]]).unwrap(); // the key of the gate's ledger.key
     let store = Store::open(&directory.join("consentry.db"), keys).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for address in addresses {
         runtime.block_on(store.record_event(opt_in(address))).unwrap();
     }

@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> 
     let event = event(args, &policy, Timestamp::now())?;
     let (address, kind, controller) = (event.address.clone(), event.kind, event.controller.clone());
     let store = Store::open(&settings.store, settings.hash_keys)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|e| CliError::Failed(format!("no runtime: {e}")))?;
     let seq = runtime.block_on(store.record_event(event))?;
     store.shutdown();

@@ -1,6 +1,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 
 use rusqlite::Connection;
 
@@ -146,6 +146,41 @@ async fn many_at_once_share_their_commits() {
     }
     assert_eq!(store.health().written(), 100);
     assert!(store.health().groups() < 10, "{} commits", store.health().groups());
+}
+
+/// A store whose writer takes nothing, as while another process holds the lock.
+fn stuck() -> (Store, Receiver<Job>) {
+    let (jobs, waiting) = sync_channel(LONGEST_QUEUE);
+    let inner = Inner {
+        path: PathBuf::new(),
+        hash_keys: Arc::new(keys(&[7])),
+        jobs,
+        health: Arc::default(),
+        writer: Mutex::new(None),
+    };
+    (Store { inner: Arc::new(inner) }, waiting)
+}
+
+#[tokio::test]
+async fn what_waits_for_a_stuck_writer_is_bounded_and_the_rest_counted() {
+    let (store, waiting) = stuck();
+    for _ in 0..LONGEST_QUEUE + 3 {
+        store.record_message_later(message("r1", Vec::new()));
+    }
+    assert_eq!(store.health().gaps(), 3);
+    assert_eq!(store.record_event(event(EVENT)).await, Err(StoreError::Busy));
+    assert_eq!(waiting.try_iter().count(), LONGEST_QUEUE);
+    store.record_message_later(message("r2", Vec::new()));
+    assert_eq!((store.health().gaps(), waiting.try_iter().count()), (3, 1), "there is room again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_waited_for_only_so_long_and_may_be_written_all_the_same() {
+    let (store, waiting) = stuck();
+    let start = tokio::time::Instant::now();
+    assert_eq!(store.record_event(event(EVENT)).await, Err(StoreError::Busy));
+    assert_eq!(start.elapsed().as_secs(), PATIENCE.as_secs());
+    assert_eq!(waiting.try_iter().count(), 1);
 }
 
 #[test]
