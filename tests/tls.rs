@@ -232,17 +232,21 @@ fn a_login_passes_through_under_tls_and_never_in_clear() {
     assert!(!log.contains("s3cret") && !log.contains(&plain), "a secret in the log");
 }
 
-#[test]
-fn upstream_refusing_a_login_is_heard_word_for_word() {
-    let authority = Authority::new();
-    let upstream = Upstream::builder()
+fn refusing_logins(authority: &Authority) -> Upstream {
+    Upstream::builder()
         .starttls(authority.issue(&["127.0.0.1"]).server_config())
         .capabilities(&["AUTH PLAIN"])
         .script(|moment| match moment.verb {
             Verb::Auth => say("535 5.7.8 no such user here"),
             _ => Act::Normal,
         })
-        .start();
+        .start()
+}
+
+#[test]
+fn upstream_refusing_a_login_is_heard_word_for_word() {
+    let authority = Authority::new();
+    let upstream = refusing_logins(&authority);
     let builder = with_certificate(Gate::builder(upstream.address), &authority, "starttls");
     let gate = verifying(builder, &authority, "starttls").start();
     let mut client = under_starttls(&gate, &authority);
@@ -253,14 +257,7 @@ fn upstream_refusing_a_login_is_heard_word_for_word() {
 #[test]
 fn a_client_cannot_guess_passwords_for_ever() {
     let authority = Authority::new();
-    let upstream = Upstream::builder()
-        .starttls(authority.issue(&["127.0.0.1"]).server_config())
-        .capabilities(&["AUTH PLAIN"])
-        .script(|moment| match moment.verb {
-            Verb::Auth => say("535 5.7.8 no such user here"),
-            _ => Act::Normal,
-        })
-        .start();
+    let upstream = refusing_logins(&authority);
     let builder = with_certificate(Gate::builder(upstream.address), &authority, "starttls").listener("max_errors = 3");
     let gate = verifying(builder, &authority, "starttls").start();
     let mut client = under_starttls(&gate, &authority);
