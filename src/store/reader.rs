@@ -203,6 +203,14 @@ impl Reader {
     }
 }
 
+/// Everybody who shares a widest objection key, with what one controller was told.
+pub(super) const RELATED: &str = "SELECT contact.id, contact.consent_key, state.facts
+     FROM contact LEFT JOIN state ON state.controller = ?1 AND state.contact = contact.id
+     WHERE contact.objection_key = ?2";
+
+/// What one contact told each controller.
+pub(super) const KNOWN_TO_ANYBODY: &str = "SELECT facts FROM state WHERE contact = ?1 ORDER BY controller";
+
 fn consult_one(
     snapshot: &Connection,
     keys: &HashKeys,
@@ -213,11 +221,7 @@ fn consult_one(
     let (narrow, wide) = (recipient.consent_key(), recipient.objection_key(Width::WIDEST));
     let mut found =
         Consulted { suppressed: suppressed(snapshot, keys, controller, &wide, until)?, ..Consulted::default() };
-    let mut rows = snapshot.prepare_cached(
-        "SELECT contact.id, contact.consent_key, state.facts
-         FROM contact LEFT JOIN state ON state.controller = ?1 AND state.contact = contact.id
-         WHERE contact.objection_key = ?2",
-    )?;
+    let mut rows = snapshot.prepare_cached(RELATED)?;
     let mut rows = rows.query(params![controller, wide])?;
     while let Some(row) = rows.next()? {
         if row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)? == narrow {
@@ -233,7 +237,7 @@ fn consult_one(
 /// What one contact told any controller: a consent given to a partner that names us is withdrawn at the partner, and a
 /// consent that was only ever given to somebody else is a reason of its own.
 fn known_to_anybody(snapshot: &Connection, contact: i64) -> Result<Option<ContactState>, StoreError> {
-    let mut rows = snapshot.prepare_cached("SELECT facts FROM state WHERE contact = ?1 ORDER BY controller")?;
+    let mut rows = snapshot.prepare_cached(KNOWN_TO_ANYBODY)?;
     let mut rows = rows.query([contact])?;
     let mut known: Option<ContactState> = None;
     while let Some(row) = rows.next()? {

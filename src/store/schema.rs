@@ -48,7 +48,7 @@ const MIGRATIONS: &[&str] = &["
         controller TEXT NOT NULL,
         contact INTEGER NOT NULL REFERENCES contact (id),
         facts TEXT NOT NULL,
-        PRIMARY KEY (controller, contact)
+        PRIMARY KEY (contact, controller)
     ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE suppression (

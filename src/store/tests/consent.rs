@@ -152,3 +152,20 @@ proptest! {
         prop_assert_eq!(folded, expected, "every event is in the state of everyone it concerns");
     }
 }
+
+/// What a decision asks must not grow with the number of contacts: each table is searched, none is read through.
+#[tokio::test]
+async fn a_decision_reads_no_table_from_end_to_end() {
+    let place = Place::new();
+    drop(place.open());
+    let db = rusqlite::Connection::open(place.path()).unwrap();
+    for question in [reader::RELATED, reader::KNOWN_TO_ANYBODY] {
+        let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {question}")).unwrap();
+        let count = plan.parameter_count();
+        let steps =
+            plan.query_map(rusqlite::params_from_iter(vec!["1"; count]), |row| row.get::<_, String>(3)).unwrap();
+        for step in steps.map(Result::unwrap) {
+            assert!(step.starts_with("SEARCH"), "{step} in {question}");
+        }
+    }
+}
