@@ -12,7 +12,7 @@ use super::notify::{self, Undelivered};
 use super::personal::{self, ListPlan};
 use super::record;
 use super::tls::Stream;
-use super::transaction::{Answer, Mail, Transaction, warn_if_unknown};
+use super::transaction::{Answer, Mail, Transaction};
 use super::upstream::{Content, Handover};
 use crate::config::Ledger;
 use crate::message::edit::HeaderEdits;
@@ -135,7 +135,7 @@ impl Fanout {
             return Ok((OutcomeResult::Withheld, CopyOutcome::Withheld));
         }
         let handover = self.hand_over(transaction, hop, n).await;
-        let (result, reply) = settle(transaction.worker, handover, self.key, name).await;
+        let (result, reply) = settle(transaction.worker, &transaction.mail.reference, handover, self.key, name).await;
         Ok((result, CopyOutcome::of(reply)))
     }
 
@@ -159,9 +159,7 @@ impl Fanout {
             Content { head: &head, spool: &mut transaction.mail.spool, body_start: transaction.head.body_start() };
         let name = recipient_digest(&verdict.recipient);
         let commit = commit_point(transaction.worker, transaction.client, &transaction.mail.reference, self.key, name);
-        let handover = hop.hand_over(&handing, content, &commit).await;
-        warn_if_unknown(&transaction.mail.reference, &handover);
-        handover
+        hop.hand_over(&handing, content, &commit).await
     }
 
     /// Reports what could not be delivered, then composes the final reply.
@@ -213,8 +211,7 @@ impl Fanout {
         }
         let commit = commit_point(transaction.worker, transaction.client, &transaction.mail.reference, self.key, name);
         let handover = notify::hand_over(transaction, hop, reported, &commit).await;
-        warn_if_unknown(&transaction.mail.reference, &handover);
-        let (result, reply) = settle(transaction.worker, handover, self.key, name).await;
+        let (result, reply) = settle(transaction.worker, &transaction.mail.reference, handover, self.key, name).await;
         if result == OutcomeResult::Delivered {
             return Ok(());
         }
@@ -296,9 +293,10 @@ pub fn commit_point<'a>(
     }
 }
 
-/// Writes what became of a copy into the ledger and says it in words.
+/// Writes what became of a copy into the ledger and says it in words; the log hears of a copy nobody knows about.
 pub async fn settle(
     worker: &Worker,
+    reference: &str,
     handover: Handover,
     key: Option<[u8; 32]>,
     name: [u8; 16],
@@ -310,7 +308,10 @@ pub async fn settle(
         Handover::Answered(reply) | Handover::Withdrawn(reply) => (OutcomeResult::Deferred, reply),
         Handover::NotStarted(error) | Handover::NotSent(error) => (OutcomeResult::Deferred, error.reply()),
         // The intent stays: a retry sends again, at least once (R74). However it was lost, the answer is lost (2.L).
-        Handover::Unknown(_) => return (OutcomeResult::Unknown, Reply::upstream_lost()),
+        Handover::Unknown(error) => {
+            tracing::warn!(r#ref = reference, note = "indeterminate", "no answer after the final dot: {error}");
+            return (OutcomeResult::Unknown, Reply::upstream_lost());
+        }
     };
     if let Some(key) = key {
         let written = match result {

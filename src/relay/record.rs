@@ -132,16 +132,15 @@ fn message_id(transaction: &Transaction<'_>) -> Option<String> {
 
 fn notes(transaction: &Transaction<'_>, disposition: &Disposition) -> Vec<String> {
     let mut notes = transaction.mail.notes.clone();
+    if !matches!(disposition, Disposition::Copies { .. }) {
+        return notes;
+    }
     let wire = transaction.mail.spool.memory();
-    if matches!(disposition, Disposition::Copies { .. }) {
-        let has_own = !list::existing_list_fields(&transaction.head, wire).is_empty();
-        notes.extend(ListPlan::of(transaction).note(has_own).map(String::from));
-        if has_own
-            && ListPlan::of(transaction) == ListPlan::Keep
-            && !list::is_one_click_capable(&transaction.head, wire)
-        {
-            notes.push("unsub_kept_without_one_click".into());
-        }
+    let has_own = !list::existing_list_fields(&transaction.head, wire).is_empty();
+    let plan = ListPlan::of(transaction);
+    notes.extend(plan.note(has_own).map(String::from));
+    if has_own && plan == ListPlan::Keep && !list::is_one_click_capable(&transaction.head, wire) {
+        notes.push("unsub_kept_without_one_click".into());
     }
     notes
 }

@@ -1,6 +1,5 @@
 //! One message in reading order: examine, classify, consult, decide, record, act, answer.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +11,7 @@ use super::hop::{Handing, Hop};
 use super::record;
 use super::spool::Spool;
 use super::tls::Stream;
-use super::upstream::{Content, Handover};
+use super::upstream::Content;
 use crate::config::{JournalService, Ledger, MalformedHeader};
 use crate::consent::state::Consulted;
 use crate::message::edit::HeaderEdits;
@@ -295,8 +294,7 @@ impl Transaction<'_> {
         let content = Content { head: &head, spool: &mut self.mail.spool, body_start: self.head.body_start() };
         let commit = copies::commit_point(self.worker, self.client, &reference, ledger_key, name);
         let handover = hop.hand_over(&handing, content, &commit).await;
-        warn_if_unknown(&reference, &handover);
-        let (result, reply) = copies::settle(self.worker, handover, ledger_key, name).await;
+        let (result, reply) = copies::settle(self.worker, &reference, handover, ledger_key, name).await;
         self.outcomes(result, Some(&reply));
         Answer { reply, ledger_key }
     }
@@ -319,7 +317,7 @@ impl Transaction<'_> {
             0,
             trace::received(&trace::Received {
                 helo: &self.mail.hello,
-                client: self.client_address(),
+                client: self.mail.origin.client,
                 hostname: &self.worker.gate.settings.hostname,
                 protocol: self.mail.protocol,
                 id: &self.mail.reference,
@@ -329,16 +327,5 @@ impl Transaction<'_> {
         );
         edits.remove.extend(list::gate_fields(&self.head, wire));
         edits.apply(&wire[..self.head.body_start()], &self.head)
-    }
-
-    fn client_address(&self) -> IpAddr {
-        self.mail.origin.client
-    }
-}
-
-/// What the log says of a hand-over that left upstream's state open.
-pub fn warn_if_unknown(reference: &str, handover: &Handover) {
-    if let Handover::Unknown(error) = handover {
-        tracing::warn!(r#ref = reference, note = "indeterminate", "no answer after the final dot: {error}");
     }
 }
