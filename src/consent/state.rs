@@ -1,5 +1,7 @@
 //! Events folded into what is known of a person.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +56,20 @@ pub struct Consulted {
     /// 0: nobody we know.
     pub contact_id: i64,
     pub suppressed: Option<Suppression>,
+    /// Mail in the controller's name to exactly this address that upstream took or may have taken, the oldest first.
+    pub sent: Vec<Sent>,
+    /// Wordings that events of the exact address name and that are not in the store.
+    pub missing_texts: BTreeSet<String>,
+}
+
+/// An earlier message to a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub at: Timestamp,
+    pub topics: Vec<String>,
+    pub kinds: Vec<String>,
+    /// Stands for the message: a retry of it takes no second place.
+    pub attempt: Option<[u8; 32]>,
 }
 
 /// An objection of somebody of whom only a keyed hash is kept.

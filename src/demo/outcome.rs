@@ -77,7 +77,7 @@ pub fn rows(stage: &Stage, sent: &[Sent]) -> Result<Vec<Row>, DemoError> {
             decision: decision.decision,
             reason: decision.reason,
             basis: decision.basis,
-            because: decision.because,
+            because: decision.because.to_string(),
             events: decision.events,
             arrived,
         });

@@ -4,6 +4,7 @@ pub mod address_list;
 pub mod edit;
 pub mod encoded_word;
 pub mod head;
+pub mod language;
 pub mod list;
 pub mod notice;
 pub mod signature;

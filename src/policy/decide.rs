@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::because::{Because, Fact, Sentence};
 use super::classify::Classification;
 use super::facts::MessageFacts;
 use super::objection;
@@ -20,6 +21,8 @@ use crate::smtp::address::EmailAddress;
 pub enum Consultation<'a> {
     Known(&'a Consulted),
     Unavailable,
+    /// The unsubscribe link has been out of order for longer than the policy bears, since this moment.
+    LinkDown(Timestamp),
 }
 
 /// What a basis is asked.
@@ -36,7 +39,7 @@ pub(super) enum Outcome {
     /// Nothing it could stand on was ever recorded.
     NotApplicable,
     /// With the fact that speaks against it and the events that hold it.
-    Fails(Reason, String, Vec<i64>),
+    Fails(Reason, Because, Vec<i64>),
 }
 
 /// The legal grounds, in the order in which they are tried and their failures reported.
@@ -75,10 +78,15 @@ fn find(
     }
     let controller = classification.controller.as_deref().filter(|id| policy.controllers.contains_key(*id));
     let Some(controller) = controller else {
-        return Finding::block(Reason::SenderUnmapped, "no controller owns the From or the envelope domain");
+        return Finding::block(Reason::SenderUnmapped, Sentence::NobodysDomain);
     };
-    let Consultation::Known(consulted) = consultation else {
-        return Finding::defer(Reason::StoreUnavailable, "the consent store gives no answer");
+    let consulted = match consultation {
+        Consultation::Known(consulted) => consulted,
+        Consultation::Unavailable => return Finding::defer(Reason::StoreUnavailable, Sentence::StoreSilent),
+        Consultation::LinkDown(since) => {
+            let because = Fact::new(Sentence::LinkDown).on(period::day(policy, since));
+            return Finding::defer(Reason::EndpointDown, because);
+        }
     };
     let record = Record::read(policy, controller, recipient, consulted, now);
     let request = if is_service { confirmation_request(&record) } else { None };
@@ -91,11 +99,9 @@ fn find(
 /// What forbids advertising whoever consented: the ceiling of where it came from, and an address that hides whose
 /// consent is asked.
 fn unfit_for_advertising(classification: &Classification, recipient: &EmailAddress) -> Option<Finding> {
-    let ceiling = "only service mail may be sent from where this message came";
-    let hidden = "the local part holds % or !, which hides whose consent is asked";
     match classification.refused {
-        Some(reason) => Some(Finding::block(reason, ceiling)),
-        None => recipient.hides_recipient().then(|| Finding::block(Reason::AddrMalformed, hidden)),
+        Some(reason) => Some(Finding::block(reason, Sentence::OnlyServiceFromHere)),
+        None => recipient.hides_recipient().then(|| Finding::block(Reason::AddrMalformed, Sentence::RecipientHidden)),
     }
 }
 
@@ -103,20 +109,16 @@ fn unfit_for_advertising(classification: &Classification, recipient: &EmailAddre
 fn service(policy: &Policy, classification: &Classification, consultation: Consultation<'_>) -> Finding {
     let unavailable = matches!(consultation, Consultation::Unavailable);
     if unavailable && policy.service_without_store == ServiceWithoutStore::Defer {
-        return Finding::defer(
-            Reason::StoreUnavailable,
-            "the policy holds service mail while the store gives no answer",
-        );
+        return Finding::defer(Reason::StoreUnavailable, Sentence::ServiceWaitsForStore);
     }
-    let because = if classification.system { "made by a mail system" } else { "service mail needs no consent" };
+    let because = if classification.system { Sentence::MadeByAMailSystem } else { Sentence::ServiceNeedsNoConsent };
     Finding::allow(classification.service_reason, Basis::Service, because)
 }
 
 /// A request to confirm is service mail only while its question is open; else it is advertising like any other.
 fn confirmation_request(record: &Record<'_>) -> Option<Finding> {
     let request = record.open_request()?;
-    let date = period::written(record.policy, request.at);
-    let because = format!("asked to confirm the opt-in of {date} (event {})", request.seq);
+    let because = record.fact(Sentence::AskedToConfirm, request);
     Some(Finding { events: vec![request.seq], ..Finding::allow(Reason::SvcDoi, Basis::Service, because) })
 }
 
@@ -125,7 +127,7 @@ fn legal_basis(record: &Record<'_>, classification: &Classification) -> Finding 
     let provenance = record.barred_provenance();
     let barred = provenance.as_ref().map(|(reason, _, _)| *reason);
     let question = Question { record, classification, barred };
-    let mut failures: Vec<(Reason, String, Vec<i64>)> = Vec::new();
+    let mut failures: Vec<(Reason, Because, Vec<i64>)> = Vec::new();
     for basis in BASES {
         match basis(&question) {
             Outcome::Passes(finding) => return finding,
@@ -143,19 +145,18 @@ fn legal_basis(record: &Record<'_>, classification: &Classification) -> Finding 
     Finding { secondary, events, ..Finding::block(reason, because) }
 }
 
-fn nothing_recorded(record: &Record<'_>, classification: &Classification) -> (Reason, String, Vec<i64>) {
+fn nothing_recorded(record: &Record<'_>, classification: &Classification) -> (Reason, Because, Vec<i64>) {
     let kept_silent = record.own().filter(|recorded| recorded.event.kind == EventType::NoAnswer).last();
     let bought = record.own().any(|recorded| recorded.event.kind == EventType::Purchase);
     match kept_silent {
         Some(recorded) if !bought => {
-            let date = period::written(record.policy, recorded.at);
-            let because = format!("left the question unanswered on {date} (event {})", recorded.seq);
+            let because = record.fact(Sentence::LeftUnanswered, recorded).into();
             (Reason::ConsentNoAnswer, because, vec![recorded.seq])
         }
-        _ if classification.topics.is_empty() => (Reason::ConsentNone, "no consent on record".to_owned(), Vec::new()),
+        _ if classification.topics.is_empty() => (Reason::ConsentNone, Sentence::NothingOnRecord.into(), Vec::new()),
         _ => {
-            let because = format!("no consent on record for {}", classification.topics.join(", "));
-            (Reason::ConsentNone, because, Vec::new())
+            let because = Fact::new(Sentence::NothingOnRecordFor).about(&classification.topics);
+            (Reason::ConsentNone, because.into(), Vec::new())
         }
     }
 }
@@ -186,7 +187,7 @@ pub fn refuse_before_data(
     };
     let named = match consultation {
         Consultation::Known(consulted) => consulted.exact.iter().flat_map(|state| &state.events).collect(),
-        Consultation::Unavailable => Vec::new(),
+        Consultation::Unavailable | Consultation::LinkDown(_) => Vec::new(),
     };
     let mut topics =
         policy.topics.keys().chain(named.iter().flat_map(|recorded| recorded.event.topics.iter().flatten()));

@@ -61,15 +61,16 @@ pub fn is_personal(verdict: &Verdict) -> bool {
 mod tests {
     use super::*;
     use crate::config::parse_policy;
+    use crate::policy::because::Because;
     use crate::policy::verdict::{Finding, Reason};
     use crate::smtp::address::EmailAddress;
 
     fn verdicts(policy: &Policy, kinds: &str) -> Vec<Verdict> {
         let finding = |kind| match kind {
-            's' => Finding::allow(Reason::SvcOk, Basis::Service, ""),
-            'a' => Finding::allow(Reason::OkOptIn, Basis::OptIn, ""),
-            'b' => Finding::block(Reason::ConsentNone, ""),
-            _ => Finding::defer(Reason::StoreUnavailable, ""),
+            's' => Finding::allow(Reason::SvcOk, Basis::Service, Because::default()),
+            'a' => Finding::allow(Reason::OkOptIn, Basis::OptIn, Because::default()),
+            'b' => Finding::block(Reason::ConsentNone, Because::default()),
+            _ => Finding::defer(Reason::StoreUnavailable, Because::default()),
         };
         let reader = |n: usize| EmailAddress::parse(&format!("reader{n}@x.example")).unwrap();
         let kinds = kinds.chars().enumerate();
@@ -80,7 +81,7 @@ mod tests {
     fn who_is_named_twice_counts_once() {
         let about = |address| {
             let address = EmailAddress::parse(address).unwrap();
-            Verdict::new(address, Finding::block(Reason::ConsentNone, ""), Mode::Enforce, &[])
+            Verdict::new(address, Finding::block(Reason::ConsentNone, Because::default()), Mode::Enforce, &[])
         };
         let verdicts = ["anna@x.example", "bob@x.example", "anna@X.EXAMPLE", "\"bob\"@x.example"].map(about);
         assert_eq!(distinct(&verdicts), [0, 1]);

@@ -1,5 +1,6 @@
 //! Who may be written to: typed rules, classification, decision.
 
+pub mod because;
 pub mod classify;
 pub mod decide;
 mod declared;

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::because::{Fact, Sentence};
 use super::period;
 use super::record::{self, Confirmation, Record};
 use super::verdict::{Finding, Reason};
@@ -50,15 +51,17 @@ impl Objection {
         act.at > self.at && act.topics.iter().any(names)
     }
 
-    fn because(&self, record: &Record<'_>) -> String {
-        let topic = self.topic.as_deref().unwrap_or("all such mail");
-        let date = period::written(record.policy, self.at);
-        let event = self.seq.map_or_else(String::new, |seq| format!(" (event {seq})"));
-        match self.cause {
-            Cause::Said => format!("objected to {topic} on {date}{event}"),
-            Cause::Complaint => format!("complained about {topic} on {date}{event}"),
-            Cause::Mark => format!("an objection to {topic} of {date} is all that is kept of this person"),
-        }
+    fn because(&self, record: &Record<'_>) -> Fact {
+        let sentence = match (self.cause, &self.topic) {
+            (Cause::Said, Some(_)) => Sentence::ObjectedTo,
+            (Cause::Said, None) => Sentence::ObjectedToAll,
+            (Cause::Complaint, Some(_)) => Sentence::ComplainedAbout,
+            (Cause::Complaint, None) => Sentence::ComplainedAboutAll,
+            (Cause::Mark, Some(_)) => Sentence::ObjectionMark,
+            (Cause::Mark, None) => Sentence::ObjectionMarkForAll,
+        };
+        let fact = Fact::new(sentence).about(&self.topic).on(period::day(record.policy, self.at));
+        Fact { event: self.seq, ..fact }
     }
 
     /// The strictest first: said before marks (E7 before E8), everything before one topic, then the latest.

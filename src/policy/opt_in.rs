@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 
+use super::because::{Because, Fact, Sentence};
 use super::decide::{Outcome, Question};
 use super::period;
 use super::record::{self, Confirmation, Record, Request};
@@ -51,7 +52,7 @@ pub fn opt_in(question: &Question<'_>) -> Outcome {
     }
     // Of several topics that fail the one farthest from a consent speaks for the message.
     if let Some(failure) = failures.iter().min_by_key(|failure| failure.condition) {
-        return Outcome::Fails(failure.reason, failure.because(record), vec![failure.recorded.seq]);
+        return Outcome::Fails(failure.reason, failure.because(record).into(), vec![failure.recorded.seq]);
     }
     match grants.iter().map(|(_, grant)| grant.last_day).min() {
         Some(last_day) => Outcome::Passes(permission(record, &grants, last_day)),
@@ -62,20 +63,14 @@ pub fn opt_in(question: &Question<'_>) -> Outcome {
 /// A message that does not say what it is about is covered by no consent.
 fn without_topic(record: &Record<'_>) -> Outcome {
     match record.opt_ins().last() {
-        Some(recorded) => {
-            let because = "the message names no topic, so no consent covers it".to_owned();
-            Outcome::Fails(Reason::ConsentTopic, because, vec![recorded.seq])
-        }
+        Some(recorded) => Outcome::Fails(Reason::ConsentTopic, Sentence::NamesNoTopic.into(), vec![recorded.seq]),
         None => Outcome::NotApplicable,
     }
 }
 
 fn permission(record: &Record<'_>, grants: &[(&String, Grant<'_>)], last_day: Date) -> Finding {
-    let one = |(topic, grant): &(&String, Grant<'_>)| {
-        let (at, seq) = (period::written(record.policy, grant.recorded.at), grant.recorded.seq);
-        format!("opted in to {topic} on {at} (event {seq})")
-    };
-    let because = grants.iter().map(one).collect::<Vec<_>>().join(", ");
+    let one = |(topic, grant): &(&String, Grant<'_>)| record.fact(Sentence::OptedIn, grant.recorded).about([*topic]);
+    let because = Because(grants.iter().map(one).collect());
     let mut finding = Finding::allow(Reason::OkOptIn, Basis::OptIn, because);
     finding.last_day = Some(last_day);
     for (_, grant) in grants {
@@ -222,29 +217,22 @@ fn lifetime(record: &Record<'_>, recorded: &RecordedEvent) -> (Date, Option<i64>
 }
 
 impl Failure<'_> {
-    fn because(&self, record: &Record<'_>) -> String {
-        let Failure { recorded, .. } = self;
-        let topics = recorded.event.topics.as_deref().unwrap_or_default().join(", ");
-        let date = period::written(record.policy, recorded.at);
-        let opt_in = format!("the opt-in to {topics} of {date} (event {})", recorded.seq);
-        let event = &recorded.event;
+    fn because(&self, record: &Record<'_>) -> Fact {
+        let event = &self.recorded.event;
+        let opt_in = |sentence| record.fact(sentence, self.recorded).about(event.topics.iter().flatten());
         match self.reason {
-            Reason::ConsentPending => format!("{opt_in} is not confirmed"),
-            Reason::ConsentDoiLate => format!("{opt_in} was confirmed too late"),
-            Reason::ConsentChannel => format!("{opt_in} is for {} only", event.channel),
-            Reason::ConsentController => {
-                format!("{opt_in} was given to {}, which did not name this sender", event.controller)
-            }
-            Reason::ConsentTopic => format!("{opt_in} does not cover this message"),
-            Reason::ConsentNotInformed => format!("{opt_in} does not say which text was shown"),
-            Reason::ConsentNoProof => format!("{opt_in} is not proven"),
-            Reason::ConsentExpired => {
-                format!("{opt_in} ended on {}", lifetime(record, recorded).0.strftime("%-d %B %Y"))
-            }
+            Reason::ConsentPending => opt_in(Sentence::OptInPending),
+            Reason::ConsentDoiLate => opt_in(Sentence::OptInConfirmedLate),
+            Reason::ConsentChannel => opt_in(Sentence::OptInOtherChannel).word(&event.channel),
+            Reason::ConsentController => opt_in(Sentence::OptInOtherController).word(&event.controller),
+            Reason::ConsentTopic => opt_in(Sentence::OptInOtherTopic),
+            Reason::ConsentNotInformed => opt_in(Sentence::OptInTextUnnamed),
+            Reason::ConsentNoProof => opt_in(Sentence::OptInUnproven),
+            Reason::ConsentExpired => opt_in(Sentence::OptInEnded).until(lifetime(record, self.recorded).0),
             Reason::ConsentPreticked | Reason::ConsentTerms | Reason::ConsentConditioned | Reason::ConsentSilence => {
-                format!("{opt_in} is void: {}", event.mechanism.as_deref().unwrap_or("no mechanism"))
+                opt_in(Sentence::OptInVoid).word(event.mechanism.as_deref().unwrap_or("?"))
             }
-            _ => format!("{opt_in} was not given by the person"),
+            _ => opt_in(Sentence::OptInNotByPerson),
         }
     }
 }

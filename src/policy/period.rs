@@ -33,8 +33,3 @@ pub fn within_window(policy: &Policy, request: Timestamp, answer: Timestamp) -> 
 pub fn is_ahead(act: Timestamp, now: Timestamp) -> bool {
     act.as_second().saturating_sub(now.as_second()) > CLOCK_TOLERANCE_SECONDS
 }
-
-/// A moment as people write it: `2 February 2026`.
-pub fn written(policy: &Policy, at: Timestamp) -> String {
-    day(policy, at).strftime("%-d %B %Y").to_string()
-}

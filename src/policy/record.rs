@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::because::{Because, Fact, Sentence};
 use super::objection::{Cause, Objection};
 use super::period;
 use super::rules::{Policy, Scope};
@@ -118,7 +119,7 @@ impl<'a> Record<'a> {
     }
 
     /// Why the address may only be used with the person's own consent: the latest collection says where it is from.
-    pub fn barred_provenance(&self) -> Option<(Reason, String, Vec<i64>)> {
+    pub fn barred_provenance(&self) -> Option<(Reason, Because, Vec<i64>)> {
         let collected = self.own().filter(|recorded| recorded.event.kind == EventType::Collected).last()?;
         let provenance = collected.event.provenance.as_deref()?;
         let reason = match provenance {
@@ -129,9 +130,13 @@ impl<'a> Record<'a> {
             "import_unproven" => Reason::ProvUnknown,
             _ => return None,
         };
-        let date = period::written(self.policy, collected.at);
-        let because = format!("the address was collected as {provenance} on {date} (event {})", collected.seq);
-        Some((reason, because, vec![collected.seq]))
+        let because = self.fact(Sentence::CollectedAs, collected).word(provenance);
+        Some((reason, because.into(), vec![collected.seq]))
+    }
+
+    /// What a sentence says of an event: its day and its number.
+    pub fn fact(&self, sentence: Sentence, recorded: &RecordedEvent) -> Fact {
+        Fact::new(sentence).on(period::day(self.policy, recorded.at)).event(recorded.seq)
     }
 
     pub fn objections(&self) -> &[Objection] {

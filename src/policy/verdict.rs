@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 
+use super::because::Because;
 use super::rules::Mode;
 use super::word::words;
 use crate::smtp::address::EmailAddress;
@@ -33,8 +34,8 @@ pub struct Verdict {
     pub basis: Option<Basis>,
     /// What else stood in the way.
     pub secondary: Vec<Reason>,
-    /// The fact that decided, in a sentence for people.
-    pub because: String,
+    /// The facts that decided.
+    pub because: Because,
     /// The events relied on, by number.
     pub events: Vec<i64>,
     /// The last day on which the same message may go.
@@ -82,25 +83,25 @@ pub(super) struct Finding {
     pub reason: Reason,
     pub basis: Option<Basis>,
     pub secondary: Vec<Reason>,
-    pub because: String,
+    pub because: Because,
     pub events: Vec<i64>,
     pub last_day: Option<Date>,
 }
 
 impl Finding {
-    pub fn allow(reason: Reason, basis: Basis, because: impl Into<String>) -> Finding {
+    pub fn allow(reason: Reason, basis: Basis, because: impl Into<Because>) -> Finding {
         Finding { basis: Some(basis), ..Finding::new(Decision::Allow, reason, because) }
     }
 
-    pub fn block(reason: Reason, because: impl Into<String>) -> Finding {
+    pub fn block(reason: Reason, because: impl Into<Because>) -> Finding {
         Finding::new(Decision::Block, reason, because)
     }
 
-    pub fn defer(reason: Reason, because: impl Into<String>) -> Finding {
+    pub fn defer(reason: Reason, because: impl Into<Because>) -> Finding {
         Finding::new(Decision::Defer, reason, because)
     }
 
-    fn new(decision: Decision, reason: Reason, because: impl Into<String>) -> Finding {
+    fn new(decision: Decision, reason: Reason, because: impl Into<Because>) -> Finding {
         let because = because.into();
         Finding { decision, reason, basis: None, secondary: Vec::new(), because, events: Vec::new(), last_day: None }
     }
@@ -182,7 +183,8 @@ mod tests {
 
     #[test]
     fn a_withheld_recipient_is_named_with_cause_code_and_reference() {
-        let nothing = verdict(Finding::block(Reason::ConsentNone, ""), Mode::Enforce, &["offers/books"]);
+        let nothing =
+            verdict(Finding::block(Reason::ConsentNone, Because::default()), Mode::Enforce, &["offers/books"]);
         assert_eq!(
             nothing.reply_text("01J9"),
             "5.7.1 <anna@exemple.fr> withheld: no consent on record for offers/books (CONSENT_NONE); \
@@ -193,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_fault_of_the_gate_asks_to_try_again() {
-        let down = verdict(Finding::defer(Reason::StoreUnavailable, ""), Mode::Enforce, &[]);
+        let down = verdict(Finding::defer(Reason::StoreUnavailable, Because::default()), Mode::Enforce, &[]);
         assert_eq!(
             down.reply_text("01J9"),
             "4.3.0 the consent store gives no answer (STORE_UNAVAILABLE); try again later; ref 01J9"
@@ -204,7 +206,8 @@ mod tests {
     #[test]
     fn a_topic_from_outside_cannot_break_the_reply() {
         let topics = ["offers\r\n250 2.0.0 fine", "b\u{fc}cher", &"x".repeat(500)];
-        let text = verdict(Finding::block(Reason::ConsentNone, ""), Mode::Enforce, &topics).reply_text("01J9");
+        let text =
+            verdict(Finding::block(Reason::ConsentNone, Because::default()), Mode::Enforce, &topics).reply_text("01J9");
         assert!(text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()), "{text}");
         assert!(text.len() < 300, "{text}");
     }
@@ -212,12 +215,12 @@ mod tests {
     #[test]
     fn only_an_allowed_recipient_has_a_permit_unless_nothing_is_enforced() {
         let table = [
-            (Finding::allow(Reason::OkOptIn, Basis::OptIn, ""), Mode::Enforce, Some(false)),
-            (Finding::block(Reason::ObjTopic, ""), Mode::Enforce, None),
-            (Finding::defer(Reason::StoreUnavailable, ""), Mode::Enforce, None),
-            (Finding::allow(Reason::OkOptIn, Basis::OptIn, ""), Mode::Monitor, Some(false)),
-            (Finding::block(Reason::ObjTopic, ""), Mode::Monitor, Some(true)),
-            (Finding::defer(Reason::StoreUnavailable, ""), Mode::Monitor, Some(true)),
+            (Finding::allow(Reason::OkOptIn, Basis::OptIn, Because::default()), Mode::Enforce, Some(false)),
+            (Finding::block(Reason::ObjTopic, Because::default()), Mode::Enforce, None),
+            (Finding::defer(Reason::StoreUnavailable, Because::default()), Mode::Enforce, None),
+            (Finding::allow(Reason::OkOptIn, Basis::OptIn, Because::default()), Mode::Monitor, Some(false)),
+            (Finding::block(Reason::ObjTopic, Because::default()), Mode::Monitor, Some(true)),
+            (Finding::defer(Reason::StoreUnavailable, Because::default()), Mode::Monitor, Some(true)),
         ];
         for (finding, mode, observed) in table {
             let verdict = verdict(finding, mode, &[]);

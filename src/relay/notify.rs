@@ -29,7 +29,7 @@ enum Why {
 
 impl Undelivered {
     pub fn withheld(position: usize, verdict: &Verdict) -> Undelivered {
-        let why = Why::Withheld { code: verdict.reason.to_string(), sentence: verdict.because.clone() };
+        let why = Why::Withheld { code: verdict.reason.to_string(), sentence: verdict.because.to_string() };
         Undelivered { position, status: "5.7.1".into(), why }
     }
 

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
 use super::moment::micros;
+use crate::policy::because::Because;
 use crate::policy::facts::MessageFacts;
 use crate::policy::rules::{Class, Mode};
 use crate::policy::verdict::{Basis, Decision, Reason, Verdict};
@@ -48,7 +49,7 @@ pub struct RecordedVerdict {
     pub reason: Reason,
     pub basis: Option<Basis>,
     pub secondary: Vec<Reason>,
-    pub because: String,
+    pub because: Because,
     pub events: Vec<i64>,
     pub last_day: Option<Date>,
     pub flags: Vec<Reason>,
@@ -161,7 +162,7 @@ fn insert_decision(db: &Connection, message: i64, at: Timestamp, verdict: &Recor
         verdict.reason.as_str(),
         verdict.basis.map(Basis::as_str),
         serde_json::to_string(&verdict.secondary)?,
-        verdict.because,
+        serde_json::to_string(&verdict.because)?,
         serde_json::to_string(&verdict.events)?,
         verdict.last_day.map(|day| day.to_string()),
         serde_json::to_string(&verdict.flags)?,
@@ -185,7 +186,7 @@ pub fn revise(db: &Connection, reference: &str, verdict: &RecordedVerdict, event
             verdict.reason.as_str(),
             verdict.basis.map(Basis::as_str),
             serde_json::to_string(&verdict.secondary)?,
-            verdict.because,
+            serde_json::to_string(&verdict.because)?,
             serde_json::to_string(&verdict.events)?,
             verdict.last_day.map(|day| day.to_string()),
             serde_json::to_string(&verdict.flags)?,

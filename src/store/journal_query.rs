@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::error::StoreError;
 use super::journal::sender_key;
 use super::moment::{micros, moment};
+use crate::policy::because::Because;
 use crate::policy::facts::MessageFacts;
 use crate::policy::verdict::{Decision, Reason};
 use crate::smtp::address::EmailAddress;
@@ -72,7 +73,9 @@ pub struct DecisionRow {
     pub reason: String,
     pub basis: Option<String>,
     pub secondary: Vec<String>,
-    pub because: String,
+    /// In JSON a sentence in English.
+    #[serde(serialize_with = "sentence")]
+    pub because: Because,
     pub events: Vec<i64>,
     pub last_day: Option<String>,
     pub flags: Vec<String>,
@@ -110,6 +113,10 @@ pub struct Count {
     pub reason: String,
     pub recipients: i64,
     pub messages: i64,
+}
+
+fn sentence<S: Serializer>(because: &Because, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(because)
 }
 
 impl DecisionRow {
@@ -278,7 +285,7 @@ fn decision(row: &Row<'_>) -> Result<DecisionRow, StoreError> {
         reason: row.get(23)?,
         basis: row.get(24)?,
         secondary: list(row, 25)?,
-        because: row.get(26)?,
+        because: serde_json::from_str(&row.get::<_, String>(26)?)?,
         events: serde_json::from_str(&row.get::<_, String>(27)?)?,
         last_day: row.get(28)?,
         flags: list(row, 29)?,

@@ -4,9 +4,11 @@ mod consent;
 mod faults;
 mod journal;
 
+use jiff::civil::date;
 use tempfile::TempDir;
 
 use super::*;
+use crate::policy::because::{Fact, Sentence};
 use crate::policy::facts::{MessageFacts, Origin};
 use crate::policy::rules::{Class, Mode};
 use crate::policy::verdict::{Basis, Decision, Reason};
@@ -53,7 +55,7 @@ fn verdict(recipient: &str, decision: Decision, reason: Reason) -> RecordedVerdi
         reason,
         basis: (decision == Decision::Allow).then_some(Basis::OptIn),
         secondary: Vec::new(),
-        because: "opted in on 2026-01-10 (event 1)".into(),
+        because: Fact::new(Sentence::OptedIn).about(["offers/books"]).on(date(2026, 1, 10)).event(1).into(),
         events: vec![1],
         last_day: None,
         flags: Vec::new(),

@@ -3,45 +3,19 @@
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT_LANGUAGE;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Language {
-    English,
-    French,
-}
+pub use crate::message::language::Language;
 
-impl Language {
-    /// The language the reader likes best (RFC 9110 section 12.5.4), else the sender's.
-    pub fn of_request(headers: &HeaderMap, otherwise: Language) -> Language {
-        let wishes = headers.get_all(ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());
-        let wishes = wishes.flat_map(|value| value.split(',')).take(32).filter_map(wish);
-        let mut best = None;
-        for (language, weight) in wishes.filter(|(_, weight)| *weight > 0.0) {
-            if best.is_none_or(|(_, most)| weight > most) {
-                best = Some((language, weight));
-            }
-        }
-        best.map_or(otherwise, |(language, _)| language)
-    }
-
-    /// The first of these tags we have a text in.
-    pub fn first_of<'a>(tags: impl IntoIterator<Item = &'a String>) -> Language {
-        tags.into_iter().find_map(|tag| Language::from_tag(tag)).unwrap_or(Language::English)
-    }
-
-    pub fn tag(self) -> &'static str {
-        match self {
-            Language::English => "en",
-            Language::French => "fr",
+/// The language the reader likes best (RFC 9110 section 12.5.4), else the sender's.
+pub fn of_request(headers: &HeaderMap, otherwise: Language) -> Language {
+    let wishes = headers.get_all(ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());
+    let wishes = wishes.flat_map(|value| value.split(',')).take(32).filter_map(wish);
+    let mut best = None;
+    for (language, weight) in wishes.filter(|(_, weight)| *weight > 0.0) {
+        if best.is_none_or(|(_, most)| weight > most) {
+            best = Some((language, weight));
         }
     }
-
-    fn from_tag(tag: &str) -> Option<Language> {
-        match tag.trim().split('-').next()?.to_ascii_lowercase().as_str() {
-            "en" => Some(Language::English),
-            "fr" => Some(Language::French),
-            _ => None,
-        }
-    }
+    best.map_or(otherwise, |(language, _)| language)
 }
 
 fn wish(range: &str) -> Option<(Language, f32)> {
@@ -70,7 +44,7 @@ mod tests {
         for (accept, expected) in table {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT_LANGUAGE, accept.parse().unwrap());
-            assert_eq!(Language::of_request(&headers, Language::French), expected, "{accept}");
+            assert_eq!(of_request(&headers, Language::French), expected, "{accept}");
         }
         let tags = ["de".to_owned(), "fr-FR".to_owned()];
         assert_eq!(Language::first_of(&tags), Language::French);

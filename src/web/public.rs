@@ -17,7 +17,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 
 use super::form;
-use super::language::Language;
+use super::language::{Language, of_request};
 use super::objection::{self, Mechanism, Objection};
 use super::page::{self, Ask, Done, NoLink, Page, Sender, Unavailable};
 use crate::consent::token::{HashKeys, SealingKeys, UnsubscribeToken};
@@ -118,7 +118,7 @@ async fn use_shared(State(pages): Pages, headers: HeaderMap) -> Response<Body> {
 /// Names no person: whether the link never was one or lost a letter on its way, nobody can tell.
 fn no_link(policy: &Policy, headers: &HeaderMap, shared_address: bool) -> NoLink {
     let senders_own = Language::first_of(policy.controllers.values().flat_map(|controller| &controller.languages));
-    let language = Language::of_request(headers, senders_own);
+    let language = of_request(headers, senders_own);
     NoLink { page: Page::new(language, Sender::all(policy)), shared_address }
 }
 
@@ -163,7 +163,7 @@ impl Link {
         })?;
         let controller = policy.controllers.get(&token.controller);
         let senders_own = Language::first_of(controller.into_iter().flat_map(|controller| &controller.languages));
-        let language = Language::of_request(headers, senders_own);
+        let language = of_request(headers, senders_own);
         Ok(Link { token, policy, language })
     }
 

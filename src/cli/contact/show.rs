@@ -109,7 +109,7 @@ fn as_text(
                 topic.path.clone().into(),
                 table::decision(verdict.decision.as_str(), coloured),
                 verdict.reason.as_str().into(),
-                printable(&verdict.because).into(),
+                printable(&verdict.because.to_string()).into(),
                 comfy_table::Cell::from(verdict.last_day.map_or_else(|| "-".into(), |day| day.to_string())),
             ]);
         }
@@ -128,7 +128,7 @@ fn as_json(
     let states = contact.map(|contact| reader.states(contact.id)).transpose()?.unwrap_or_default();
     let topic = |(topic, verdict): &(&Topic, Verdict)| {
         json!({
-            "topic": topic.path, "decision": verdict.decision, "reason": verdict.reason, "because": verdict.because,
+            "topic": topic.path, "decision": verdict.decision, "reason": verdict.reason, "because": verdict.because.to_string(),
             "events": verdict.events, "last_day": verdict.last_day.map(|day| day.to_string()),
         })
     };

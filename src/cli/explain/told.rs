@@ -53,7 +53,7 @@ impl Explanation {
             "reason": verdict.reason,
             "basis": verdict.basis,
             "secondary": verdict.secondary,
-            "because": verdict.because,
+            "because": verdict.because.to_string(),
             "events": verdict.events,
             "last_day": verdict.last_day.map(|day| day.to_string()),
             "flags": verdict.flags,
@@ -106,7 +106,7 @@ impl Explanation {
         let events: Vec<String> = verdict.events.iter().map(ToString::to_string).collect();
         let mut rows = vec![
             ("decision", format!("{word} {}{basis}", verdict.reason)),
-            ("because", printable(&verdict.because)),
+            ("because", printable(&verdict.because.to_string())),
             ("also", codes(&verdict.secondary)),
             ("events", list(&events)),
             ("last day", verdict.last_day.map_or_else(|| "-".into(), |day| day.to_string())),

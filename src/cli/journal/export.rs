@@ -134,7 +134,7 @@ fn cells(message: &MessageRow, decision: &DecisionRow) -> [String; 24] {
         decision.decision.clone(),
         decision.reason.clone(),
         decision.basis.clone().unwrap_or_default(),
-        decision.because.clone(),
+        decision.because.to_string(),
         decision.last_day.clone().unwrap_or_default(),
         decision.reply.clone().unwrap_or_default(),
         outcome.map(|outcome| outcome.result.clone()).unwrap_or_default(),

@@ -55,7 +55,7 @@ fn recipient(decision: &DecisionRow, reader: &mut Reader) -> Result<String, CliE
     let basis = decision.basis.as_deref().map(|basis| format!(", basis {basis}")).unwrap_or_default();
     let mut rows = vec![
         ("decision", format!("{} {}{basis}", decision.decision, decision.reason)),
-        ("because", decision.because.clone()),
+        ("because", decision.because.to_string()),
         ("also", list(&decision.secondary)),
         ("flags", list(&decision.flags)),
         ("last day", or_dash(decision.last_day.as_deref())),

@@ -1,0 +1,340 @@
+//! Why a verdict is what it is: the facts that decided, kept as values and said in any language we speak.
+
+use std::fmt;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::word::words;
+use crate::message::language::Language;
+
+words! {
+    /// What a fact says. Each has its wording in every language, see [`Sentence::wording`].
+    pub enum Sentence {
+        MadeByAMailSystem = "made_by_a_mail_system",
+        ServiceNeedsNoConsent = "service_needs_no_consent",
+        AskedToConfirm = "asked_to_confirm",
+        OptedIn = "opted_in",
+        OnlyServiceFromHere = "only_service_from_here",
+        RecipientHidden = "recipient_hidden",
+        NobodysDomain = "nobodys_domain",
+        StoreSilent = "store_silent",
+        ServiceWaitsForStore = "service_waits_for_store",
+        LinkDown = "link_down",
+        ObjectedTo = "objected_to",
+        ObjectedToAll = "objected_to_all",
+        ComplainedAbout = "complained_about",
+        ComplainedAboutAll = "complained_about_all",
+        ObjectionMark = "objection_mark",
+        ObjectionMarkForAll = "objection_mark_for_all",
+        CollectedAs = "collected_as",
+        LeftUnanswered = "left_unanswered",
+        NothingOnRecord = "nothing_on_record",
+        NothingOnRecordFor = "nothing_on_record_for",
+        NamesNoTopic = "names_no_topic",
+        OptInPending = "opt_in_pending",
+        OptInConfirmedLate = "opt_in_confirmed_late",
+        OptInOtherChannel = "opt_in_other_channel",
+        OptInOtherController = "opt_in_other_controller",
+        OptInOtherTopic = "opt_in_other_topic",
+        OptInTextUnnamed = "opt_in_text_unnamed",
+        OptInUnproven = "opt_in_unproven",
+        OptInEnded = "opt_in_ended",
+        OptInVoid = "opt_in_void",
+        OptInNotByPerson = "opt_in_not_by_person",
+    }
+}
+
+impl Sentence {
+    /// English and French. `{topics}`, `{on}`, `{until}`, `{event}` and `{word}` stand for what the fact holds.
+    fn wording(self) -> [&'static str; 2] {
+        use Sentence as S;
+        match self {
+            S::MadeByAMailSystem => ["made by a mail system", "produit par un système de messagerie"],
+            S::ServiceNeedsNoConsent => {
+                ["service mail needs no consent", "un message de service ne demande pas de consentement"]
+            }
+            S::AskedToConfirm => [
+                "asked to confirm the opt-in of {on} (event {event})",
+                "invité à confirmer l’inscription du {on} (événement {event})",
+            ],
+            S::OptedIn => {
+                ["opted in to {topics} on {on} (event {event})", "inscrit à {topics} le {on} (événement {event})"]
+            }
+            S::OnlyServiceFromHere => [
+                "only service mail may be sent from where this message came",
+                "seuls des messages de service peuvent partir de l’endroit d’où vient celui-ci",
+            ],
+            S::RecipientHidden => [
+                "the local part holds % or !, which hides whose consent is asked",
+                "la partie locale contient % ou !, ce qui cache de qui le consentement est demandé",
+            ],
+            S::NobodysDomain => [
+                "no controller owns the From or the envelope domain",
+                "aucun responsable de traitement ne possède le domaine de From ni celui de l’enveloppe",
+            ],
+            S::StoreSilent => ["the consent store gives no answer", "le registre des consentements ne répond pas"],
+            S::ServiceWaitsForStore => [
+                "the policy holds service mail while the store gives no answer",
+                "la politique retient les messages de service tant que le registre ne répond pas",
+            ],
+            S::LinkDown => [
+                "the unsubscribe link has been out of order since {on}",
+                "le lien de désinscription est hors service depuis le {on}",
+            ],
+            S::ObjectedTo => {
+                ["objected to {topics} on {on} (event {event})", "s’est opposé à {topics} le {on} (événement {event})"]
+            }
+            S::ObjectedToAll => [
+                "objected to all such mail on {on} (event {event})",
+                "s’est opposé à toute prospection le {on} (événement {event})",
+            ],
+            S::ComplainedAbout => [
+                "complained about {topics} on {on} (event {event})",
+                "a signalé {topics} comme indésirable le {on} (événement {event})",
+            ],
+            S::ComplainedAboutAll => [
+                "complained about all such mail on {on} (event {event})",
+                "a signalé un envoi comme indésirable le {on} (événement {event})",
+            ],
+            S::ObjectionMark => [
+                "an objection to {topics} of {on} is all that is kept of this person",
+                "une opposition à {topics} du {on} est tout ce qui reste de cette personne",
+            ],
+            S::ObjectionMarkForAll => [
+                "an objection to all such mail of {on} is all that is kept of this person",
+                "une opposition à toute prospection du {on} est tout ce qui reste de cette personne",
+            ],
+            S::CollectedAs => [
+                "the address was collected as {word} on {on} (event {event})",
+                "l’adresse a été collectée comme {word} le {on} (événement {event})",
+            ],
+            S::LeftUnanswered => [
+                "left the question unanswered on {on} (event {event})",
+                "a laissé la question sans réponse le {on} (événement {event})",
+            ],
+            S::NothingOnRecord => ["no consent on record", "aucun consentement enregistré"],
+            S::NothingOnRecordFor => {
+                ["no consent on record for {topics}", "aucun consentement enregistré pour {topics}"]
+            }
+            S::NamesNoTopic => [
+                "the message names no topic, so no consent covers it",
+                "le message ne nomme aucun thème, donc aucun consentement ne le couvre",
+            ],
+            S::OptInPending => [
+                "the opt-in to {topics} of {on} (event {event}) is not confirmed",
+                "l’inscription à {topics} du {on} (événement {event}) n’est pas confirmée",
+            ],
+            S::OptInConfirmedLate => [
+                "the opt-in to {topics} of {on} (event {event}) was confirmed too late",
+                "l’inscription à {topics} du {on} (événement {event}) a été confirmée trop tard",
+            ],
+            S::OptInOtherChannel => [
+                "the opt-in to {topics} of {on} (event {event}) is for {word} only",
+                "l’inscription à {topics} du {on} (événement {event}) ne vaut que pour le canal {word}",
+            ],
+            S::OptInOtherController => [
+                "the opt-in to {topics} of {on} (event {event}) was given to {word}, which did not name this sender",
+                "l’inscription à {topics} du {on} (événement {event}) a été donnée à {word}, qui ne nommait pas cet expéditeur",
+            ],
+            S::OptInOtherTopic => [
+                "the opt-in to {topics} of {on} (event {event}) does not cover this message",
+                "l’inscription à {topics} du {on} (événement {event}) ne couvre pas ce message",
+            ],
+            S::OptInTextUnnamed => [
+                "the opt-in to {topics} of {on} (event {event}) does not say which text was shown",
+                "l’inscription à {topics} du {on} (événement {event}) ne dit pas quel texte a été montré",
+            ],
+            S::OptInUnproven => [
+                "the opt-in to {topics} of {on} (event {event}) is not proven",
+                "l’inscription à {topics} du {on} (événement {event}) n’est pas prouvée",
+            ],
+            S::OptInEnded => [
+                "the opt-in to {topics} of {on} (event {event}) ended on {until}",
+                "l’inscription à {topics} du {on} (événement {event}) a pris fin le {until}",
+            ],
+            S::OptInVoid => [
+                "the opt-in to {topics} of {on} (event {event}) is void: {word}",
+                "l’inscription à {topics} du {on} (événement {event}) est nulle : {word}",
+            ],
+            S::OptInNotByPerson => [
+                "the opt-in to {topics} of {on} (event {event}) was not given by the person",
+                "l’inscription à {topics} du {on} (événement {event}) n’a pas été donnée par la personne",
+            ],
+        }
+    }
+}
+
+/// One fact: a sentence and what it is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    #[serde(rename = "fact")]
+    pub sentence: Sentence,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<String>,
+    /// The day it happened, in the zone of the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Date>,
+    /// A day it leads to: the last one of a permission, the end of a pause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Date>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<i64>,
+    /// One word more, as it stands in events and policies: a mechanism, a provenance, a controller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<String>,
+}
+
+impl Fact {
+    pub fn new(sentence: Sentence) -> Fact {
+        Fact { sentence, topics: Vec::new(), on: None, until: None, event: None, word: None }
+    }
+
+    pub fn about(self, topics: impl IntoIterator<Item = impl Into<String>>) -> Fact {
+        Fact { topics: topics.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    pub fn on(self, day: Date) -> Fact {
+        Fact { on: Some(day), ..self }
+    }
+
+    pub fn until(self, day: Date) -> Fact {
+        Fact { until: Some(day), ..self }
+    }
+
+    pub fn event(self, seq: i64) -> Fact {
+        Fact { event: Some(seq), ..self }
+    }
+
+    pub fn word(self, word: impl Into<String>) -> Fact {
+        Fact { word: Some(word.into()), ..self }
+    }
+
+    /// The sentence in this language. What a mailer or an event wrote is put in as it stands and never read again.
+    pub fn say(&self, language: Language) -> String {
+        let [english, french] = self.sentence.wording();
+        let mut rest = match language {
+            Language::English => english,
+            Language::French => french,
+        };
+        let mut said = String::new();
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}').unwrap_or((after, ""));
+            said.push_str(before);
+            said.push_str(&self.value(name, language));
+            rest = after;
+        }
+        said + rest
+    }
+
+    fn value(&self, name: &str, language: Language) -> String {
+        let day = |day: Option<Date>| day.map(|day| written(day, language));
+        let value = match name {
+            "topics" => Some(self.topics.join(", ")),
+            "on" => day(self.on),
+            "until" => day(self.until),
+            "event" => self.event.map(|seq| seq.to_string()),
+            _ => self.word.clone(),
+        };
+        value.unwrap_or_else(|| "?".to_owned())
+    }
+}
+
+/// All that decided, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Because(pub Vec<Fact>);
+
+impl Because {
+    pub fn say(&self, language: Language) -> String {
+        self.0.iter().map(|fact| fact.say(language)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl From<Fact> for Because {
+    fn from(fact: Fact) -> Because {
+        Because(vec![fact])
+    }
+}
+
+impl From<Sentence> for Because {
+    fn from(sentence: Sentence) -> Because {
+        Fact::new(sentence).into()
+    }
+}
+
+/// In English.
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.say(Language::English))
+    }
+}
+
+/// A day as people write it: `2 February 2026`, `2 février 2026`.
+pub fn written(day: Date, language: Language) -> String {
+    const FRENCH: [&str; 12] = [
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
+        "décembre",
+    ];
+    match language {
+        Language::English => day.strftime("%-d %B %Y").to_string(),
+        Language::French => {
+            let number = if day.day() == 1 { "1er".to_owned() } else { day.day().to_string() };
+            format!("{number} {} {}", FRENCH[day.month().unsigned_abs() as usize - 1], day.year())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::word::Word;
+    use jiff::civil::date;
+
+    #[test]
+    fn a_fact_names_its_day_its_topics_and_its_event_in_both_languages() {
+        let fact = Fact::new(Sentence::ObjectedTo).about(["offers/books"]).on(date(2026, 2, 2)).event(812);
+        assert_eq!(fact.say(Language::English), "objected to offers/books on 2 February 2026 (event 812)");
+        assert_eq!(fact.say(Language::French), "s’est opposé à offers/books le 2 février 2026 (événement 812)");
+        assert_eq!(written(date(2026, 8, 1), Language::French), "1er août 2026");
+    }
+
+    #[test]
+    fn both_wordings_of_a_sentence_say_the_same_things() {
+        let places = |text: &str| {
+            let mut names: Vec<String> =
+                text.split('{').skip(1).map(|rest| rest.split('}').next().unwrap().to_owned()).collect();
+            names.sort();
+            names
+        };
+        for (_, sentence) in Sentence::WORDS {
+            let [english, french] = sentence.wording();
+            assert_eq!(places(english), places(french), "{sentence}");
+            assert!(places(english).iter().all(|name| ["topics", "on", "until", "event", "word"].contains(&&**name)));
+        }
+    }
+
+    #[test]
+    fn what_a_mailer_wrote_is_not_read_as_a_place_to_fill() {
+        let fact = Fact::new(Sentence::NothingOnRecordFor).about(["{event}"]).event(7);
+        assert_eq!(fact.say(Language::English), "no consent on record for {event}");
+    }
+
+    #[test]
+    fn facts_survive_being_kept_as_json() {
+        let because = Because(vec![Fact::new(Sentence::CollectedAs).word("bought").on(date(2026, 1, 1)).event(3)]);
+        let kept = serde_json::to_string(&because).unwrap();
+        assert_eq!(kept, r#"[{"fact":"collected_as","on":"2026-01-01","event":3,"word":"bought"}]"#);
+        assert_eq!(serde_json::from_str::<Because>(&kept).unwrap(), because);
+    }
+}
