@@ -35,6 +35,12 @@ impl Place {
         said
     }
 
+    /// The wording that `CONSENT` names.
+    fn store_text(&self) {
+        let file = self.write("n-4.txt", "Yes, write to me about your offers.\n");
+        self.run(&["contact", "text", "add", "n-4", &file, "--language", "en"], 0);
+    }
+
     fn record(&self, address: &str, further: &[&str]) {
         self.run(&[&["contact", "record", address], further].concat(), 0);
     }
@@ -67,6 +73,7 @@ fn a_store_that_is_not_there_is_a_failure_and_not_an_empty_one() {
 #[test]
 fn what_was_recorded_is_shown_with_what_it_comes_to() {
     let place = Place::new();
+    place.store_text();
     place.record("anna@x.example", &CONSENT);
     place.record("bob+tag@y.example", &["--type", "object", "--note", "by phone"]);
 
@@ -77,6 +84,33 @@ fn what_was_recorded_is_shown_with_what_it_comes_to() {
     let event: serde_json::Value = serde_json::from_str(&history).unwrap();
     assert_eq!((&event["type"], &event["actor"]), (&"object".into(), &"operator".into()));
     assert_eq!(event["note"], "recorded by claire: by phone");
+}
+
+#[test]
+fn a_consent_counts_once_its_wording_is_stored_and_the_wording_stays() {
+    let place = Place::new();
+    place.record("anna@x.example", &CONSENT);
+    let awaited = place.run(&["contact", "show", "anna@x.example"], 0);
+    assert!(awaited.contains("CONSENT_NOT_INFORMED") && awaited.contains("n-4"), "{awaited}");
+    place.store_text();
+    assert!(place.run(&["contact", "show", "anna@x.example"], 0).contains("OK_OPT_IN"));
+
+    let changed = place.write("changed.txt", "Yes, write to me about anything.\n");
+    let add = |file: &str, status| place.run(&["contact", "text", "add", "n-4", file, "--language", "en"], status);
+    let stored = place.run(&["--json", "contact", "text", "list"], 0);
+    let stored: serde_json::Value = serde_json::from_str(&stored).unwrap();
+    assert!(add(&changed, 1).contains(stored["sha256"].as_str().unwrap()));
+    assert!(add(place.path().join("n-4.txt").to_str().unwrap(), 0).contains("was stored before"));
+    let shown = place.run(&["contact", "text", "show", "n-4"], 0);
+    assert_eq!(shown, "Yes, write to me about your offers.\n");
+    assert!(place.run(&["contact", "text", "show", "n-5"], 1).contains("no text is stored as n-5"));
+    let refused = [("", "empty"), (" \n", "empty")];
+    for (body, why) in refused {
+        let file = place.write("bad.txt", body);
+        assert!(place.run(&["contact", "text", "add", "n-6", &file], 2).contains(why));
+    }
+    assert!(place.run(&["contact", "text", "add", "n 6", &changed], 2).contains("without spaces"));
+    assert!(place.run(&["contact", "text", "add", "n-6", &changed, "--language", "f"], 2).contains("a code like"));
 }
 
 #[test]
@@ -95,6 +129,7 @@ fn a_message_is_explained_by_who_may_get_it() {
     let policy = std::fs::read_to_string(place.path().join("policy.toml")).unwrap();
     let rule = "\n[[rule]]\nid = \"books\"\nwhen.header.\"X-Kind\" = { equals = \"books\" }\nclass = \"promotional\"\ntopics = [\"offers\"]\n";
     place.write("policy.toml", &(policy.replace("\"monitor\"", "\"enforce\"") + rule));
+    place.store_text();
     place.record("anna@x.example", &CONSENT);
     let (lf, crlf) = (place.write("lf.eml", NEWSLETTER), place.write("crlf.eml", &NEWSLETTER.replace('\n', "\r\n")));
 

@@ -3,6 +3,7 @@
 mod import;
 mod record;
 mod show;
+mod text;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ enum Command {
     },
     Record(Box<record::Args>),
     Import(import::Args),
+    Text(text::Args),
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
@@ -41,6 +43,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         Command::History { address } => show::history(address, globals),
         Command::Record(args) => record::run(args, globals),
         Command::Import(args) => import::run(args, globals),
+        Command::Text(args) => text::run(args, globals),
     }
 }
 

@@ -8,9 +8,11 @@ use serde::Deserialize;
 use super::DemoError;
 use crate::consent::event::ConsentEvent;
 use crate::smtp::address::EmailAddress;
+use crate::store::KeptText;
 
 pub const POLICY: &str = include_str!("../../demo/policy.toml");
 const CONTACTS: &str = include_str!("../../demo/contacts.ndjson");
+const TEXTS: &str = include_str!("../../demo/texts.toml");
 const SENDS: &str = include_str!("../../demo/sends.toml");
 
 macro_rules! messages {
@@ -63,6 +65,29 @@ struct Send {
     file: String,
     from: EmailAddress,
     to: Vec<EmailAddress>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Texts {
+    text: Vec<Text>,
+}
+
+/// One wording of `demo/texts.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    version: String,
+    language: String,
+    body: String,
+}
+
+/// The wordings that the sample contacts agreed to.
+pub fn texts(now: Timestamp) -> Result<Vec<KeptText>, DemoError> {
+    let wrong = |error: toml::de::Error| DemoError::Sample { file: "texts.toml".into(), error: error.to_string() };
+    let texts: Texts = toml::from_str(TEXTS).map_err(wrong)?;
+    let kept = |Text { version, language, body }| KeptText::new(&version, &language, body, now);
+    Ok(texts.text.into_iter().map(kept).collect())
 }
 
 /// What is sent, in the order in which it is sent, as if it were written at `now`.
@@ -131,6 +156,14 @@ mod tests {
         assert_eq!(sent, embedded);
         assert_eq!(embedded, shipped.iter().map(String::as_str).collect());
         assert!(samples.iter().any(|sample| sample.to.len() > 10) && samples.iter().any(|sample| sample.to.len() == 1));
+    }
+
+    #[test]
+    fn every_wording_that_a_sample_contact_names_is_there_and_named() {
+        let now = "2031-03-04T05:06:07Z".parse().unwrap();
+        let named: BTreeSet<String> = contacts(now).unwrap().into_iter().filter_map(|one| one.text_version).collect();
+        let there: BTreeSet<String> = texts(now).unwrap().into_iter().map(|text| text.version).collect();
+        assert_eq!(named, there);
     }
 
     #[test]

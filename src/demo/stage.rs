@@ -54,8 +54,11 @@ impl Stage {
         Ok(Stage { server, catcher, addresses, _directory: directory })
     }
 
-    /// Records the sample contacts, one event after the other; says how many events and people there are.
+    /// Stores the wordings and records the sample contacts; says how many events and people there are.
     pub async fn record_contacts(&self, now: Timestamp) -> Result<(usize, usize), DemoError> {
+        for text in samples::texts(now)? {
+            self.store().keep_text(text).await?;
+        }
         let events = samples::contacts(now)?;
         let people = events.iter().map(|event| event.address.consent_key()).collect::<std::collections::BTreeSet<_>>();
         let counts = (events.len(), people.len());

@@ -38,6 +38,7 @@ words! {
         OptInOtherController = "opt_in_other_controller",
         OptInOtherTopic = "opt_in_other_topic",
         OptInTextUnnamed = "opt_in_text_unnamed",
+        OptInTextAwaited = "opt_in_text_awaited",
         OptInUnproven = "opt_in_unproven",
         OptInEnded = "opt_in_ended",
         OptInVoid = "opt_in_void",
@@ -144,6 +145,10 @@ impl Sentence {
             S::OptInTextUnnamed => [
                 "the opt-in to {topics} of {on} (event {event}) does not say which text was shown",
                 "l’inscription à {topics} du {on} (événement {event}) ne dit pas quel texte a été montré",
+            ],
+            S::OptInTextAwaited => [
+                "the opt-in to {topics} of {on} (event {event}) names the text {word}, which is not stored yet",
+                "l’inscription à {topics} du {on} (événement {event}) nomme le texte {word}, qui n’est pas encore enregistré",
             ],
             S::OptInUnproven => [
                 "the opt-in to {topics} of {on} (event {event}) is not proven",

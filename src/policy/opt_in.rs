@@ -162,14 +162,13 @@ fn given_to_us(record: &Record<'_>, recorded: &RecordedEvent) -> bool {
 }
 
 /// The burden of proof is the sender's: which text, where, how, by whom, and informed before the act.
-fn unproven(record: &Record<'_>, recorded: &RecordedEvent) -> Option<Reason> {
+fn unproven<'a>(record: &Record<'a>, recorded: &'a RecordedEvent) -> Option<Reason> {
     let event = &recorded.event;
     let request = match record.confirmation(recorded) {
         Some(Confirmation::Answers(seq) | Confirmation::Late(seq)) => record.event(seq),
         _ => None,
     };
-    let text = event.text_version.as_ref().or_else(|| request?.event.text_version.as_ref());
-    if text.is_none() {
+    if record.text_of(recorded).is_none_or(|version| record.awaits_text(version)) {
         return Some(Reason::ConsentNotInformed);
     }
     let source = event.source.as_deref().or_else(|| request?.event.source.as_deref());
@@ -216,8 +215,8 @@ fn lifetime(record: &Record<'_>, recorded: &RecordedEvent) -> (Date, Option<i64>
     (last_day, renewed_by)
 }
 
-impl Failure<'_> {
-    fn because(&self, record: &Record<'_>) -> Fact {
+impl<'a> Failure<'a> {
+    fn because(&self, record: &Record<'a>) -> Fact {
         let event = &self.recorded.event;
         let opt_in = |sentence| record.fact(sentence, self.recorded).about(event.topics.iter().flatten());
         match self.reason {
@@ -226,7 +225,10 @@ impl Failure<'_> {
             Reason::ConsentChannel => opt_in(Sentence::OptInOtherChannel).word(&event.channel),
             Reason::ConsentController => opt_in(Sentence::OptInOtherController).word(&event.controller),
             Reason::ConsentTopic => opt_in(Sentence::OptInOtherTopic),
-            Reason::ConsentNotInformed => opt_in(Sentence::OptInTextUnnamed),
+            Reason::ConsentNotInformed => match record.text_of(self.recorded) {
+                Some(version) => opt_in(Sentence::OptInTextAwaited).word(version),
+                None => opt_in(Sentence::OptInTextUnnamed),
+            },
             Reason::ConsentNoProof => opt_in(Sentence::OptInUnproven),
             Reason::ConsentExpired => opt_in(Sentence::OptInEnded).until(lifetime(record, self.recorded).0),
             Reason::ConsentPreticked | Reason::ConsentTerms | Reason::ConsentConditioned | Reason::ConsentSilence => {

@@ -55,6 +55,8 @@ pub struct Record<'a> {
     pub policy: &'a Policy,
     pub controller: &'a str,
     pub now: Timestamp,
+    /// Versions of wordings that nobody has stored yet.
+    missing_texts: &'a BTreeSet<String>,
     /// Of exactly this address, to any controller, what was erased left out; in the order in which they count.
     events: Vec<&'a RecordedEvent>,
     /// Objections to this controller that concern e-mail, under any spelling of the address.
@@ -76,6 +78,7 @@ impl<'a> Record<'a> {
             policy,
             controller,
             now,
+            missing_texts: &consulted.missing_texts,
             events: known.collect(),
             objections: Vec::new(),
             requests: BTreeMap::new(),
@@ -151,6 +154,20 @@ impl<'a> Record<'a> {
         }
         let elsewhere = self.events.iter().flat_map(|other| self.objections_of(other, &recorded.event.controller));
         elsewhere.into_iter().any(|objection| said_no(&objection))
+    }
+
+    /// The wording a consent was given to, its own or that of the request it confirms.
+    pub fn text_of(&self, recorded: &'a RecordedEvent) -> Option<&'a str> {
+        let request = match self.confirmation(recorded) {
+            Some(Confirmation::Answers(seq) | Confirmation::Late(seq)) => self.event(seq),
+            _ => None,
+        };
+        recorded.event.text_version.as_deref().or_else(|| request?.event.text_version.as_deref())
+    }
+
+    /// Whether nobody can say what this version read, for it is not stored.
+    pub fn awaits_text(&self, version: &str) -> bool {
+        self.missing_texts.contains(version)
     }
 
     pub fn request(&self, recorded: &RecordedEvent) -> Option<Request> {

@@ -19,6 +19,8 @@ pub enum StoreError {
     NewerThanThisProgram { found: usize, known: usize },
     /// The file was deleted or replaced while we had it open.
     Replaced,
+    /// Another wording stands under this version and language.
+    TextDiffers { version: String, language: String, sha256: String },
     /// The writer has stopped.
     Gone,
     /// A statement failed: a fault of ours.
@@ -43,6 +45,10 @@ impl fmt::Display for StoreError {
                 write!(f, "the store has schema {found}, this program knows {known}: install the newer program again")
             }
             Self::Replaced => f.write_str("the store's file was deleted or replaced; put it back and restart the gate"),
+            Self::TextDiffers { version, language, sha256 } => write!(
+                f,
+                "another text ({sha256}) is stored as {version} in {language}, and people agreed to that one: give the new wording a new version"
+            ),
             Self::Gone => f.write_str("the store's writer has stopped"),
             Self::Failed(why) => write!(f, "the store could not carry out a statement: {why}"),
         }

@@ -14,6 +14,7 @@ mod reader;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ pub use journal::{MessageRecord, Outcome, OutcomeResult, RecordedVerdict};
 pub use journal_query::{Count, DecisionRow, Filter, MessageRow, OutcomeRow, Position, Story};
 pub use policies::KeptPolicy;
 pub use reader::{Contact, Reader};
+pub use texts::KeptText;
 pub use writer::Health;
 
 /// How many changes wait for the writer. While another process holds the lock it writes nothing, and mail that does not
@@ -159,6 +161,11 @@ impl Store {
             last_in_force: at,
         };
         self.write(Change::Policy(kept)).await.map(drop)
+    }
+
+    /// Keeps a wording that is shown to people; whether it is new.
+    pub async fn keep_text(&self, text: KeptText) -> Result<bool, StoreError> {
+        self.write(Change::Text(Box::new(text))).await.map(|added| added > 0)
     }
 
     /// Drops the oldest messages from before `horizon`, a slice of them; the number dropped, 0 when none are left.

@@ -1,5 +1,7 @@
 //! Reading: a connection per thread, one method per question, one read transaction per answer.
 
+use std::collections::{BTreeSet, HashSet};
+use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use super::journal_query::{self, Count, DecisionRow, Filter, MessageRow, Positio
 use super::moment::{micros, moment};
 use super::policies::{self, KeptPolicy};
 use super::schema::{self, Place};
+use super::texts::{self, KeptText};
 use crate::consent::event::{ConsentEvent, RecordedEvent};
 use crate::consent::state::{Consulted, ContactState, Suppression};
 use crate::consent::token::HashKeys;
@@ -23,6 +26,8 @@ pub struct Reader {
     db: Connection,
     place: Place,
     hash_keys: Arc<HashKeys>,
+    /// Versions whose text is there, and stays there.
+    texts_stored: HashSet<String>,
 }
 
 /// Somebody of whom something is known.
@@ -41,7 +46,7 @@ impl Reader {
 
     pub(super) fn open_shared(path: &Path, hash_keys: Arc<HashKeys>) -> Result<Reader, StoreError> {
         let (db, place) = schema::open_reader(path)?;
-        Ok(Reader { db, place, hash_keys })
+        Ok(Reader { db, place, hash_keys, texts_stored: HashSet::new() })
     }
 
     /// What is known of each recipient for one controller, all as of one moment, and the highest event number of it.
@@ -51,11 +56,20 @@ impl Reader {
         recipients: &[EmailAddress],
     ) -> Result<(Vec<Consulted>, i64), StoreError> {
         let keys = self.hash_keys.clone();
+        let mut texts = mem::take(&mut self.texts_stored);
         let snapshot = self.read()?;
         let newest =
             snapshot.prepare_cached("SELECT coalesce (max (seq), 0) FROM event")?.query_row([], |r| r.get(0))?;
-        let known = recipients.iter().map(|recipient| consult_one(&snapshot, &keys, controller, recipient, None));
-        Ok((known.collect::<Result<_, _>>()?, newest))
+        let mut known: Vec<Consulted> = recipients
+            .iter()
+            .map(|recipient| consult_one(&snapshot, &keys, controller, recipient, None))
+            .collect::<Result<_, _>>()?;
+        for one in &mut known {
+            one.missing_texts = missing_texts(&snapshot, one, &mut texts, None)?;
+        }
+        drop(snapshot);
+        self.texts_stored = texts;
+        Ok((known, newest))
     }
 
     /// What was known of one recipient when the events up to `seq` had been recorded, at that moment.
@@ -67,10 +81,12 @@ impl Reader {
         at: Timestamp,
     ) -> Result<Consulted, StoreError> {
         let keys = self.hash_keys.clone();
-        let mut known = consult_one(&*self.read()?, &keys, controller, recipient, Some(at))?;
+        let snapshot = self.read()?;
+        let mut known = consult_one(&snapshot, &keys, controller, recipient, Some(at))?;
         let then = |state: ContactState| Some(state.as_of(seq)).filter(|state| !state.events.is_empty());
         known.exact = known.exact.and_then(then);
         known.relatives = known.relatives.into_iter().filter_map(then).collect();
+        known.missing_texts = missing_texts(&snapshot, &known, &mut HashSet::new(), Some(at))?;
         Ok(known)
     }
 
@@ -183,6 +199,16 @@ impl Reader {
         journal_query::counts(&*self.read()?, filter)
     }
 
+    /// Every wording that is stored, the oldest first.
+    pub fn texts(&mut self) -> Result<Vec<KeptText>, StoreError> {
+        texts::list(&*self.read()?)
+    }
+
+    /// A version of a wording in all its languages.
+    pub fn text(&mut self, version: &str) -> Result<Vec<KeptText>, StoreError> {
+        texts::of_version(&*self.read()?, version)
+    }
+
     /// Controller and topic of all that any stored event names.
     pub fn topics_named(&mut self) -> Result<Vec<(String, String)>, StoreError> {
         events::topics_named(&*self.read()?)
@@ -232,6 +258,16 @@ fn consult_one(
         }
     }
     Ok(found)
+}
+
+/// The versions that this person's events name and nobody has stored.
+fn missing_texts(
+    snapshot: &Connection,
+    known: &Consulted,
+    stored: &mut HashSet<String>,
+    until: Option<Timestamp>,
+) -> Result<BTreeSet<String>, StoreError> {
+    known.exact.as_ref().map_or(Ok(BTreeSet::new()), |state| texts::missing(snapshot, state, stored, until))
 }
 
 /// What one contact told any controller: a consent given to a partner that names us is withdrawn at the partner, and a

@@ -148,6 +148,19 @@ const MIGRATIONS: &[&str] = &["
         last_in_force INTEGER NOT NULL
     ) STRICT;
 
+    CREATE TABLE text (
+        version TEXT NOT NULL,
+        language TEXT NOT NULL,
+        body TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        added_at INTEGER NOT NULL,
+        PRIMARY KEY (version, language)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER text_is_never_updated BEFORE UPDATE ON text
+        BEGIN SELECT RAISE (ABORT, 'a text that was shown stays as it is'); END;
+    CREATE TRIGGER text_is_never_deleted BEFORE DELETE ON text
+        BEGIN SELECT RAISE (ABORT, 'a text that was shown stays as it is'); END;
+
     CREATE TABLE topic_named (
         controller TEXT NOT NULL,
         topic TEXT NOT NULL,

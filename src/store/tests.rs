@@ -3,6 +3,7 @@
 mod consent;
 mod faults;
 mod journal;
+mod texts;
 
 use jiff::civil::date;
 use tempfile::TempDir;

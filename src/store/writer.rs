@@ -16,6 +16,7 @@ use super::events::{self, Suppress};
 use super::journal::{self, MessageRecord, Outcome, RecordedVerdict};
 use super::policies::{self, KeptPolicy};
 use super::schema::Place;
+use super::texts::{self, KeptText};
 use crate::consent::event::ConsentEvent;
 
 /// More than this waits for the next group, so that the first ones are not kept waiting by the last.
@@ -35,6 +36,7 @@ pub enum Change {
     Suppress(Suppress),
     Delivery { key: [u8; 32], copy: Copy },
     Policy(KeptPolicy),
+    Text(Box<KeptText>),
     PurgeJournal { horizon: Timestamp },
 }
 
@@ -98,6 +100,7 @@ impl Health {
             Change::Delivery { .. } => ("delivery", ""),
             Change::Event(_) | Change::Suppress(_) => ("consent", ""),
             Change::Policy(policy) => ("policy", policy.hash.as_str()),
+            Change::Text(text) => ("text", text.version.as_str()),
             Change::PurgeJournal { .. } => ("purge", ""),
         };
         tracing::error!(what, r#ref = reference, %error, "journal gap: a row was not written");
@@ -205,6 +208,7 @@ fn write_one(step: Savepoint<'_>, change: &Change, now: Timestamp) -> Written {
         Change::Suppress(objection) => events::suppress(&step, objection).map(|()| 0),
         Change::Delivery { key, copy } => deliveries::write(&step, key, copy, now).map(|()| 0),
         Change::Policy(policy) => policies::keep(&step, policy).map(|()| 0),
+        Change::Text(text) => texts::keep(&step, text).map(i64::from),
         Change::PurgeJournal { horizon } => {
             journal::purge(&step, *horizon, SWEEP_ROWS).map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use consentry::consent::event::ConsentEvent;
 use consentry::consent::token::HashKeys;
-use consentry::store::Store;
+use consentry::store::{KeptText, Store};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -36,6 +36,8 @@ pub fn agree(directory: &Path, addresses: &[&str]) {
     let keys = HashKeys::new(vec![[9; 32]]).unwrap(); // the key of the gate's ledger.key
     let store = Store::open(&directory.join("consentry.db"), keys).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let wording = KeptText::new("newsletter-4", "en", "Yes, send me the offers.\n".into(), Timestamp::now());
+    runtime.block_on(store.keep_text(wording)).unwrap();
     for address in addresses {
         runtime.block_on(store.record_event(opt_in(address))).unwrap();
     }

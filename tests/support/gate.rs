@@ -1,6 +1,6 @@
 //! The built gate, in a directory of its own, on ports the system chose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -252,12 +252,28 @@ impl Gate {
         said
     }
 
-    /// Consent events, one JSON object each, through `contact import`.
+    /// Consent events, one JSON object each, through `contact import`. What people were shown is there before them.
     #[track_caller]
     pub fn import(&self, events: &[&str]) {
+        self.store_texts(events);
         let mut file = tempfile::Builder::new().suffix(".ndjson").tempfile().unwrap();
         file.write_all(events.join("\n").as_bytes()).unwrap();
         self.run_command(&["contact", "import", file.path().to_str().unwrap()]);
+    }
+
+    /// A wording for each version that the events name.
+    #[track_caller]
+    pub fn store_texts(&self, events: &[&str]) {
+        let version = |event: &&str| {
+            let event: serde_json::Value = serde_json::from_str(event).ok()?;
+            Some(event.get("text_version")?.as_str()?.to_owned())
+        };
+        for version in events.iter().filter_map(version).collect::<BTreeSet<String>>() {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            writeln!(file, "Yes, write to me ({version}).").unwrap();
+            let arguments = ["contact", "text", "add", &version, file.path().to_str().unwrap(), "--language", "en"];
+            self.run_command(&arguments);
+        }
     }
 
     /// The decisions, as `journal list --json` tells them.

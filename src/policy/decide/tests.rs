@@ -312,6 +312,35 @@ fn a_contact_that_renewed_the_consent_is_named_among_the_events() {
 }
 
 #[test]
+fn a_consent_to_a_wording_that_nobody_has_stored_waits_for_it() {
+    let request = event(EventType::OptInPending, "2026-05-10T10:00:00Z", &["offers/books"]);
+    let answer = |text: Option<&str>| ConsentEvent {
+        text_version: text.map(str::to_owned),
+        ..event(EventType::OptInConfirmed, "2026-05-11T10:00:00Z", &["offers/books"])
+    };
+    let plain = event(EventType::OptIn, "2026-01-10T11:00:00Z", &["offers/books"]);
+    let other = ConsentEvent { text_version: Some("letter-2".into()), ..plain.clone() };
+    let table = [
+        (vec![plain.clone()], None, Reason::OkOptIn),
+        (vec![plain.clone()], Some("letter-1"), Reason::ConsentNotInformed),
+        (vec![plain.clone()], Some("letter-2"), Reason::OkOptIn),
+        (vec![plain.clone(), other], Some("letter-1"), Reason::OkOptIn),
+        // A confirmation without a wording of its own confirms that of its request.
+        (vec![request.clone(), answer(None)], None, Reason::OkOptIn),
+        (vec![request.clone(), answer(None)], Some("letter-1"), Reason::ConsentNotInformed),
+        (vec![request, answer(Some("letter-2"))], Some("letter-2"), Reason::ConsentNotInformed),
+    ];
+    for (events, missing, reason) in table {
+        let known = Consulted { missing_texts: missing.iter().map(|one| (*one).into()).collect(), ..consulted(events) };
+        let verdict = books(&known);
+        assert_eq!(verdict.reason, reason, "{missing:?}: {}", verdict.because);
+        if let (Reason::ConsentNotInformed, Some(missing)) = (reason, missing) {
+            assert!(verdict.because.to_string().contains(missing), "{}", verdict.because);
+        }
+    }
+}
+
+#[test]
 fn monitor_mode_says_block_and_lets_through() {
     let policy = Policy { mode: Mode::Monitor, ..policy() };
     let classification = classify(&policy, &message("promotional", "offers/books"));
