@@ -125,6 +125,10 @@ fn told_span(span: &Span) -> String {
     printer.span_to_string(span)
 }
 
+fn told_retention(span: Option<&Span>) -> String {
+    span.map_or_else(|| "unlimited".to_owned(), told_span)
+}
+
 fn knobs(policy: &Policy) -> Vec<(&'static str, String)> {
     let knobs = &policy.knobs;
     vec![
@@ -147,7 +151,20 @@ fn knobs(policy: &Policy) -> Vec<(&'static str, String)> {
         ("unsubscribe_scope", knobs.unsubscribe_scope.to_string()),
         ("review_request_class", knobs.review_request_class.to_string()),
         ("mixed_action", knobs.mixed_action.to_string()),
-        ("journal_retention", policy.journal_retention.as_ref().map_or_else(|| "unlimited".to_owned(), told_span)),
+        ("b2b_mode", knobs.b2b_mode.to_string()),
+        ("generic_mode", knobs.generic_mode.to_string()),
+        ("free_account_counts_as_sale", knobs.free_account_counts_as_sale.to_string()),
+        ("non_commercial", knobs.non_commercial.to_string()),
+        ("freq_action", knobs.freq_action.to_string()),
+        ("body_optout", knobs.body_optout.to_string()),
+        ("human_click", knobs.human_click.to_string()),
+        ("cart_requires_same_family", knobs.cart_requires_same_family.to_string()),
+        ("quote_counts_as_sale", knobs.quote_counts_as_sale.to_string()),
+        ("refunded_counts", knobs.refunded_counts.to_string()),
+        ("endpoint_grace", told_span(&knobs.endpoint_grace)),
+        ("evidence_retention", told_retention(knobs.evidence_retention.as_ref())),
+        ("suppression_retention", told_retention(knobs.suppression_retention.as_ref())),
+        ("journal_retention", told_retention(policy.journal_retention.as_ref())),
     ]
 }
 

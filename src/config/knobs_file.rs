@@ -1,8 +1,12 @@
-//! The knobs of the consent rules: those that are carried out, and those whose basis comes with a later release.
+//! The knobs of the consent rules.
 
-use super::document::{Item, Sole, Table};
-use super::values::Name;
-use crate::policy::rules::{Class, Knobs, MixedAction, Scope};
+use std::cmp::Ordering;
+
+use jiff::Span;
+
+use super::document::{Item, Table};
+use super::values::{Name, Retention};
+use crate::policy::rules::{B2bMode, BodyOptout, Class, FreqAction, GenericMode, Knobs, MixedAction, Scope};
 
 const MAX_YEARS: u64 = 3;
 
@@ -23,6 +27,22 @@ pub(super) fn read_knobs(root: &mut Table<'_>) -> Knobs {
         unsubscribe_scope: root.word("unsubscribe_scope", Scope::Topic, &[]),
         review_request_class: root.word("review_request_class", Class::Service, &[]),
         mixed_action: root.word("mixed_action", MixedAction::Promotional, &[]),
+        b2b_mode: root.word("b2b_mode", B2bMode::InformAndRelevance, &[]),
+        generic_mode: root.word("generic_mode", GenericMode::Allow, &[]),
+        free_account_counts_as_sale: root.or("free_account_counts_as_sale", default.free_account_counts_as_sale),
+        non_commercial: root.or("non_commercial", default.non_commercial),
+        freq_action: root.word("freq_action", FreqAction::Block, &[]),
+        body_optout: root.word("body_optout", BodyOptout::Require, &[]),
+        human_click: root.or("human_click", default.human_click),
+        cart_requires_same_family: root.or("cart_requires_same_family", default.cart_requires_same_family),
+        quote_counts_as_sale: root.or("quote_counts_as_sale", default.quote_counts_as_sale),
+        refunded_counts: root.or("refunded_counts", default.refunded_counts),
+        endpoint_grace: root.or("endpoint_grace", default.endpoint_grace),
+        evidence_retention: root.or("evidence_retention", Retention(default.evidence_retention)).0,
+        suppression_retention: root
+            .item("suppression_retention")
+            .and_then(|item| read_suppression_retention(&item))
+            .unwrap_or(default.suppression_retention),
     }
 }
 
@@ -36,33 +56,22 @@ fn read_years(item: &Item<'_>) -> Option<u8> {
     }
 }
 
-/// Knobs that so far have one value: their default may be written out, anything else would be taken and ignored.
-pub(super) fn refuse_later_knobs(root: &mut Table<'_>) {
-    use Sole::{Flag, Text};
-    let knobs = [
-        ("endpoint_grace", Text("24 hours"), "watching the unsubscribe address"),
-        ("b2b_mode", Text("inform_and_relevance"), "the basis for professionals"),
-        ("generic_mode", Text("allow"), "the basis for generic addresses"),
-        ("free_account_counts_as_sale", Flag(false), "the customer exception"),
-        ("non_commercial", Flag(false), "the basis for non-commercial mail"),
-        ("freq_action", Text("block"), "a frequency cap"),
-        ("body_optout", Text("require"), "looking for a way out in the body"),
-        ("human_click", Flag(true), "telling clicks of people from those of machines"),
-        ("cart_requires_same_family", Flag(true), "the customer exception"),
-        ("quote_counts_as_sale", Flag(false), "the customer exception"),
-        ("refunded_counts", Flag(false), "the customer exception"),
-        ("evidence_retention", Text("5 years"), "purging evidence"),
-        ("suppression_retention", Text("unlimited"), "purging suppressions"),
-    ];
-    for (key, sole, feature) in knobs {
-        root.only(key, sole, feature);
+/// The mark of an objection outlives everything else: three years at the least, in whichever years they fall.
+fn read_suppression_retention(item: &Item<'_>) -> Option<Option<Span>> {
+    const THREE_YEARS: i64 = 3;
+    let Retention(span) = item.read()?;
+    let before_a_leap_day = jiff::civil::date(2024, 1, 1);
+    let least = (Span::new().years(THREE_YEARS), before_a_leap_day);
+    if span.as_ref().is_some_and(|span| span.compare(least).is_ok_and(Ordering::is_lt)) {
+        return item.refuse(
+            "is less than the 3 years an objection is kept at least; write \"unlimited\" or \"3 years\" or more",
+        );
     }
+    Some(span)
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::Span;
-
     use super::*;
 
     #[test]
@@ -72,5 +81,13 @@ mod tests {
         assert_eq!(knobs.doi_window.fieldwise(), Span::new().days(7).fieldwise());
         assert!(knobs.objection_subaddress && knobs.objection_provider_alias);
         assert_eq!((knobs.complaint_scope, knobs.unsubscribe_scope), (Scope::Everything, Scope::Topic));
+        assert_eq!((knobs.b2b_mode, knobs.generic_mode), (B2bMode::InformAndRelevance, GenericMode::Allow));
+        assert_eq!((knobs.freq_action, knobs.body_optout), (FreqAction::Block, BodyOptout::Require));
+        assert!(knobs.human_click && knobs.cart_requires_same_family);
+        assert!(!knobs.free_account_counts_as_sale && !knobs.quote_counts_as_sale && !knobs.refunded_counts);
+        assert!(!knobs.non_commercial);
+        assert_eq!(knobs.endpoint_grace.fieldwise(), Span::new().hours(24).fieldwise());
+        assert_eq!(knobs.evidence_retention.map(Span::fieldwise), Some(Span::new().years(5).fieldwise()));
+        assert!(knobs.suppression_retention.is_none());
     }
 }

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::document::{Document, Item, Table};
 use super::error::ConfigErrors;
-use super::knobs_file::{read_knobs, refuse_later_knobs};
+use super::knobs_file::read_knobs;
 use super::rules_file::{Names, read_rules};
 use super::sender_file::{read_controllers, read_topics};
 use super::values::{Name, Retention};
@@ -68,7 +68,6 @@ fn hash(sources: &[PolicySource]) -> String {
 fn read_root(name: &str, root: &mut Table<'_>, topic_names: &[String], controller_names: &[String]) -> Policy {
     let later = "taking one group of recipients after the other";
     let mixed = [("group", later), ("one_at_a_time", later)];
-    refuse_later_knobs(root);
     if let Some(item) = root.item("include") {
         item.each(read_pattern);
     }

@@ -48,6 +48,22 @@ words! {
     pub enum MixedAction { Promotional = "promotional", PassAndAlert = "pass_and_alert" }
 }
 words! {
+    /// What a professional address may be written to for without its owner's consent.
+    pub enum B2bMode { InformAndRelevance = "inform_and_relevance", StrictConsent = "strict_consent" }
+}
+words! {
+    /// Whether an address like `contact@` may be written to without consent.
+    pub enum GenericMode { Allow = "allow", AttentionLine = "attention_line", Deny = "deny" }
+}
+words! {
+    /// What becomes of a message that would go beyond a frequency cap.
+    pub enum FreqAction { Block = "block", Delay = "delay" }
+}
+words! {
+    /// What becomes of advertising whose body offers no way out.
+    pub enum BodyOptout { Require = "require", Append = "append", Warn = "warn" }
+}
+words! {
     /// What kind of body a controller is.
     pub enum ControllerKind { Company = "company", Charity = "charity", Association = "association" }
 }
@@ -79,7 +95,7 @@ pub struct Policy {
     pub sources: Vec<PolicySource>,
 }
 
-/// The knobs of the consent rules under their names there; those that only know one value so far have no field.
+/// The knobs of the consent rules (section 11) under their names there.
 #[derive(Clone, Debug)]
 pub struct Knobs {
     /// Ways of collecting that count only once confirmed.
@@ -94,6 +110,24 @@ pub struct Knobs {
     pub unsubscribe_scope: Scope,
     pub review_request_class: Class,
     pub mixed_action: MixedAction,
+    pub b2b_mode: B2bMode,
+    pub generic_mode: GenericMode,
+    pub free_account_counts_as_sale: bool,
+    /// Whether a charity may appeal to people who were informed and did not object.
+    pub non_commercial: bool,
+    pub freq_action: FreqAction,
+    pub body_optout: BodyOptout,
+    /// Whether a click that looks like a machine's is no sign of life.
+    pub human_click: bool,
+    pub cart_requires_same_family: bool,
+    pub quote_counts_as_sale: bool,
+    pub refunded_counts: bool,
+    /// How long our unsubscribe link may be out of order before advertising waits for it.
+    pub endpoint_grace: Span,
+    /// How long the proof of what was said is kept after its last use; `None` is without end.
+    pub evidence_retention: Option<Span>,
+    /// How long the mark of an objection is kept, at least three years; `None` is without end.
+    pub suppression_retention: Option<Span>,
 }
 
 /// On whose behalf mail is sent: consent is given to a controller.
@@ -213,6 +247,19 @@ impl Default for Knobs {
             unsubscribe_scope: Scope::Topic,
             review_request_class: Class::Service,
             mixed_action: MixedAction::Promotional,
+            b2b_mode: B2bMode::InformAndRelevance,
+            generic_mode: GenericMode::Allow,
+            free_account_counts_as_sale: false,
+            non_commercial: false,
+            freq_action: FreqAction::Block,
+            body_optout: BodyOptout::Require,
+            human_click: true,
+            cart_requires_same_family: true,
+            quote_counts_as_sale: false,
+            refunded_counts: false,
+            endpoint_grace: Span::new().hours(24),
+            evidence_retention: Some(Span::new().years(5)),
+            suppression_retention: None,
         }
     }
 }
