@@ -7,5 +7,6 @@ pub mod head;
 pub mod language;
 pub mod list;
 pub mod notice;
+pub mod own;
 pub mod signature;
 pub mod trace;

@@ -3,7 +3,7 @@
 //! It names withheld recipients only, carries the header section and never the body, and everything
 //! that came from outside is reduced to what cannot start a line, a field or a MIME part.
 
-mod encoding;
+pub(super) mod encoding;
 #[cfg(test)]
 mod tests;
 

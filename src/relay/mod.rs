@@ -10,6 +10,7 @@ mod hop;
 mod in_flight;
 pub mod listener;
 mod notify;
+pub mod own_mail;
 mod personal;
 mod record;
 pub mod spool;

@@ -38,8 +38,8 @@ impl<'a> Decided<'a> {
         }
     }
 
-    /// The journal row of a message that has not arrived, and has no verdicts yet.
-    fn row(&self) -> MessageRecord {
+    /// The journal row of a message of which nothing more is known, and which has no verdicts yet.
+    pub fn row(&self) -> MessageRecord {
         let (origin, class) = (&self.facts.origin, self.class);
         MessageRecord {
             reference: self.reference.to_string(),
