@@ -2,6 +2,7 @@
 
 pub mod because;
 pub mod classify;
+pub mod concern;
 pub mod decide;
 mod declared;
 pub mod disposition;
