@@ -247,6 +247,14 @@ fn wrong_settings_are_refused_with_the_place_and_the_cure() {
         ),
         (
             "[web.public]",
+            "[web.public]\nmail_upstream = \"rely\"",
+            "15:17",
+            "no upstream is called",
+            "did you mean \"relay\"?",
+        ),
+        ("[web.public]", "[web.public]\nmail_from = \"nobody\"", "15:13", "no address", "name@example.org"),
+        (
+            "[web.public]",
             "[dkim.\"c.example\"]\nselector = \"gate\"\n[web.public]",
             "14:7",
             "later release",

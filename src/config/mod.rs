@@ -16,6 +16,7 @@ mod settings_file;
 mod upstream_file;
 mod values;
 mod warnings;
+mod web_file;
 
 pub use document::Outside;
 pub use error::{ConfigError, ConfigErrors};

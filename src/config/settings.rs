@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use crate::consent::token::{HashKeys, SealingKeys};
 use crate::policy::rules::{Class, Pin};
 use crate::policy::word::{Word, words};
+use crate::smtp::address::EmailAddress;
 pub use crate::smtp::data::BareNewline;
 
 impl Word for BareNewline {
@@ -172,6 +173,12 @@ pub struct PublicWeb {
     pub listen: SocketAddr,
     /// Without a slash at its end.
     pub base_url: String,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Who writes the mail that these pages send; without it the first controller's contact.
+    pub mail_from: Option<EmailAddress>,
+    /// By which upstream it leaves.
+    pub mail_upstream: String,
 }
 
 /// Health: never the outside world.

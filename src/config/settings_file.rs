@@ -10,13 +10,11 @@ use super::error::ConfigErrors;
 use super::listener_file::read_listener;
 use super::settings::*;
 use super::upstream_file::read_upstream;
-use super::values::{FilePath, Name, Size, is_host, is_loopback};
+use super::values::{FilePath, Name, Size, is_host};
+use super::web_file::read_web;
 use crate::consent::token::{HashKeys, KeyError, SealingKeys, parse_keys};
 use crate::policy::rules::{Class, Policy};
 use crate::smtp::auth::same_user;
-
-/// Leaves room for a token behind it on the one line that List-Unsubscribe is (R54).
-const LONGEST_BASE_URL: usize = 300;
 
 /// Addresses that something already listens on, and what.
 pub(super) type Taken = BTreeMap<SocketAddr, String>;
@@ -62,7 +60,7 @@ fn read_root(root: &mut Table<'_>, outside: &dyn Outside, policy: Option<&Policy
     refuse_signing(root);
 
     let mut taken = Taken::new();
-    let (public_web, admin_web) = root.section("web", |table| read_web(table, &mut taken));
+    let (public_web, admin_web) = root.section("web", |table| read_web(table, &upstream_names, &mut taken));
     let doors = root.named("listener");
     if doors.is_empty() {
         root.refuse::<()>("nobody could connect; add a [listener.submission] with `listen` and `upstream`");
@@ -74,6 +72,7 @@ fn read_root(root: &mut Table<'_>, outside: &dyn Outside, policy: Option<&Policy
         listeners.extend(listener.map(|listener| (name.to_owned(), listener)));
     }
 
+    let public_web = public_web.flatten().map(|web| web.with_default_upstream(&upstreams, &listeners));
     let keys = keys?;
     Some(Settings {
         policy_path,
@@ -90,7 +89,7 @@ fn read_root(root: &mut Table<'_>, outside: &dyn Outside, policy: Option<&Policy
         upstreams,
         listeners,
         credentials,
-        public_web: public_web.flatten(),
+        public_web,
         admin_web,
         log,
         drain_timeout,
@@ -206,32 +205,6 @@ pub(super) fn read_ceiling(item: &Item<'_>) -> Option<Vec<Class>> {
     Some(classes)
 }
 
-/// The outer `None` says that the section is missing, the inner one that it is wrong.
-fn read_web(table: &mut Table<'_>, taken: &mut Taken) -> (Option<Option<PublicWeb>>, Option<AdminWeb>) {
-    let public = table.item("public").map(|item| {
-        item.table(|table| {
-            let listen = match table.item("listen") {
-                Some(item) => take_address(&item, "web.public", taken),
-                None => table.refuse("`listen` is missing; write listen = \"127.0.0.1:8080\""),
-            };
-            let base_url = match table.item("base_url") {
-                Some(item) => read_base_url(&item),
-                None => table.refuse("`base_url` is missing; write the https address that mail readers reach this by"),
-            };
-            Some(PublicWeb { listen: listen?, base_url: base_url? })
-        })
-    });
-    let admin = table.item("admin").and_then(|item| {
-        item.table(|table| {
-            let Some(item) = table.item("listen") else {
-                return table.refuse("`listen` is missing; write listen = \"127.0.0.1:8025\"");
-            };
-            Some(AdminWeb { listen: take_address(&item, "web.admin", taken)? })
-        })
-    });
-    (public, admin)
-}
-
 /// An address to listen on, unless something else does already. Port 0 is any free one.
 pub(super) fn take_address(item: &Item<'_>, owner: &str, taken: &mut Taken) -> Option<SocketAddr> {
     let address: SocketAddr = item.read()?;
@@ -241,34 +214,6 @@ pub(super) fn take_address(item: &Item<'_>, owner: &str, taken: &mut Taken) -> O
         return item.refuse(&format!("{other} listens on {address} already; write another port"));
     }
     Some(address)
-}
-
-/// Links in mail have to be https (RFC 8058), save on loopback, where a demo runs.
-fn read_base_url(item: &Item<'_>) -> Option<String> {
-    let Name(url) = item.read()?;
-    let cure = "write something like \"https://preferences.example.fr\"";
-    let Some((scheme, rest)) = url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "https" | "http")) else {
-        return item.refuse(&format!("{url:?} is no https address; {cure}"));
-    };
-    let authority = rest.split('/').next().unwrap_or_default();
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok() => host,
-        _ => authority,
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:[]%".contains(&byte);
-    if !(is_host(host) || is_loopback(host) || host.contains(':')) || !rest.bytes().all(plain) {
-        return item.refuse(&format!("{url:?} is no plain address; {cure}, without user, query or fragment"));
-    }
-    if scheme == "http" && !is_loopback(host) {
-        return item.refuse(&format!("links in mail have to be https beyond loopback; write \"https://{rest}\""));
-    }
-    if url.len() > LONGEST_BASE_URL {
-        return item.refuse(&format!(
-            "is too long for a link that fits a line of mail; write {LONGEST_BASE_URL} characters at most"
-        ));
-    }
-    Some(url.trim_end_matches('/').to_owned())
 }
 
 /// Promotional mail carries a link of ours (RFC 8058), so somebody has to answer it.

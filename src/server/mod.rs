@@ -1,6 +1,7 @@
 //! The gate as a running whole: threads, sockets, pages, reload, orderly end.
 
 pub mod control;
+mod pages;
 pub mod sockets;
 
 use std::net::{SocketAddr, TcpListener};
@@ -22,7 +23,7 @@ use crate::relay::gate::{Door, Gate, Worker};
 use crate::relay::listener;
 use crate::relay::tls::TlsError;
 use crate::store::{Store, StoreError};
-use crate::web::{PublicPages, Readiness, admin_router, public_router};
+use crate::web::{Readiness, admin_router};
 use sockets::{Sockets, WEB_ADMIN, WEB_PUBLIC};
 
 /// How long sessions that were told to give up may take to do so.
@@ -41,6 +42,7 @@ pub enum StartError {
     Tls(TlsError),
     Listen { name: String, address: SocketAddr, error: std::io::Error },
     Thread(std::io::Error),
+    Random,
 }
 
 impl std::fmt::Display for StartError {
@@ -54,6 +56,7 @@ impl std::fmt::Display for StartError {
                 write!(f, "listener {name}: {address} cannot be listened on: {error}; is another program using it?")
             }
             StartError::Thread(error) => write!(f, "a thread cannot be started: {error}"),
+            StartError::Random => f.write_str("the system gives no random bytes; is /dev/urandom there?"),
         }
     }
 }
@@ -115,7 +118,11 @@ impl Server {
 
     fn start_web(&mut self, sockets: &mut Sockets, drain: &Drain) -> Result<(), StartError> {
         let settings = &self.gate.settings;
-        let public = settings.public_web.as_ref().map(|web| (WEB_PUBLIC, web.listen, self.public_pages()));
+        let public = settings.public_web.as_ref().map(|web| {
+            let router = pages::public(&self.gate, web).map_err(|_| StartError::Random)?;
+            Ok((WEB_PUBLIC, web.listen, router))
+        });
+        let public = public.transpose()?;
         let admin = settings.admin_web.as_ref().map(|web| (WEB_ADMIN, web.listen, admin_router(self.readiness())));
         let mut served = Vec::new();
         for (name, address, router) in public.into_iter().chain(admin) {
@@ -126,16 +133,6 @@ impl Server {
         }
         let (gate, drain) = (self.gate.clone(), drain.clone());
         self.spawn("web", move || run_web(&gate, served, &drain))
-    }
-
-    fn public_pages(&self) -> axum::Router {
-        let gate = self.gate.clone();
-        public_router(PublicPages {
-            store: self.gate.store.clone(),
-            sealing_keys: self.gate.sealing.clone(),
-            hash_keys: self.gate.hashing.clone(),
-            policy: Arc::new(move || gate.policy()),
-        })
     }
 
     /// What stands in the way of taking mail.

@@ -5,6 +5,7 @@
 mod admin;
 mod form;
 mod language;
+mod me;
 mod objection;
 mod page;
 mod public;
@@ -13,5 +14,5 @@ mod server;
 mod tests;
 
 pub use admin::{Readiness, admin_router};
-pub use public::{PolicyInForce, PublicPages, public_router};
+pub use public::{Clock, PolicyInForce, Post, Posting, PublicPages, public_router};
 pub use server::serve;

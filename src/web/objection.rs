@@ -1,4 +1,4 @@
-//! An objection through a link: whose it is, how far it reaches, and writing it down exactly once.
+//! An objection through a link or a page: whose it is, how far it reaches, and writing it down exactly once.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ use crate::consent::event::{Actor, ConsentEvent, EventType, RecordedEvent};
 use crate::consent::state::ContactState;
 use crate::consent::token::{HashKeys, UnsubscribeToken};
 use crate::smtp::address::{EmailAddress, Width};
-use crate::store::{Store, StoreError, Suppress};
+use crate::store::{Contact, Store, StoreError, Suppress};
 
 /// How the person said it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,57 +29,92 @@ impl Mechanism {
     }
 }
 
-/// What one use of a link asks for.
+/// Whose objection it is.
+#[derive(Clone, Debug)]
+pub enum Who {
+    /// Whoever got this link.
+    Link(UnsubscribeToken),
+    /// Whoever proved to read the mail of this address.
+    Reader(EmailAddress),
+}
+
+/// What one use of a link or a page asks for.
 #[derive(Clone, Debug)]
 pub struct Objection {
-    pub token: UnsubscribeToken,
+    pub who: Who,
+    pub controller: String,
     /// Empty: everything of the controller.
     pub topics: Vec<String>,
     pub mechanism: Mechanism,
     pub at: Timestamp,
 }
 
-/// Resolves when the objection is durable.
-///
-/// Said again it is the same event, dated at the first time, unless the person opted in between: then
-/// the later no is a new one and counts.
-pub async fn record(store: &Store, hash_keys: &HashKeys, objection: Objection) -> Result<(), StoreError> {
-    let token = &objection.token;
-    match find(store, hash_keys, token.clone()).await? {
-        Some(known) => store.record_event(event(&objection, known)).await.map(drop),
-        None => store.suppress(mark(&objection)).await,
+impl Objection {
+    /// By the link itself.
+    pub fn through(token: UnsubscribeToken, topics: Vec<String>, mechanism: Mechanism, at: Timestamp) -> Objection {
+        Objection { controller: token.controller.clone(), who: Who::Link(token), topics, mechanism, at }
+    }
+
+    fn source(&self) -> &'static str {
+        match self.who {
+            Who::Link(_) => "web:unsubscribe",
+            Who::Reader(_) => "web:me",
+        }
     }
 }
 
-/// The person a link stands for, as the store knows them.
+/// Resolves when the objection is durable.
+///
+/// Said again it is the same event, dated at the first time, unless the person opted in between: then
+/// the later no is a new one and counts. Of somebody we know nothing of only a hash is kept.
+pub async fn record(store: &Store, hash_keys: &HashKeys, objection: Objection) -> Result<(), StoreError> {
+    match find(store, hash_keys, &objection).await? {
+        Some(known) => store.record_event(event(&objection, known)).await.map(drop),
+        None => store.suppress(mark(&objection, hash_keys)).await,
+    }
+}
+
+/// The person it is about, as the store knows them.
 struct Known {
     contact: i64,
     address: EmailAddress,
     newest_opt_in: Option<Timestamp>,
 }
 
-async fn find(store: &Store, hash_keys: &HashKeys, token: UnsubscribeToken) -> Result<Option<Known>, StoreError> {
-    if token.contact == 0 {
-        return Ok(None);
-    }
+async fn find(store: &Store, hash_keys: &HashKeys, objection: &Objection) -> Result<Option<Known>, StoreError> {
     let (store, hash_keys) = (store.clone(), hash_keys.clone());
-    let reading = tokio::task::spawn_blocking(move || find_blocking(&store, &hash_keys, &token));
+    let (who, controller) = (objection.who.clone(), objection.controller.clone());
+    let reading = tokio::task::spawn_blocking(move || find_blocking(&store, &hash_keys, &who, &controller));
     reading.await.unwrap_or(Err(StoreError::Gone))
 }
 
-fn find_blocking(store: &Store, hash_keys: &HashKeys, token: &UnsubscribeToken) -> Result<Option<Known>, StoreError> {
+fn find_blocking(
+    store: &Store,
+    hash_keys: &HashKeys,
+    who: &Who,
+    controller: &str,
+) -> Result<Option<Known>, StoreError> {
     let mut reader = store.reader()?;
-    let Some(contact) = reader.contact_by_id(token.contact)? else { return Ok(None) };
-    let address = contact.address;
-    // In a store other than the one that gave the row its number, the row may be somebody else's.
-    let key = address.objection_key(Width::WIDEST);
-    if !hash_keys.all_hashes(&token.controller, &key).contains(&token.hash) {
-        tracing::warn!(contact = token.contact, "unsubscribe link of another store or of a ledger key no longer held");
-        return Ok(None);
-    }
-    let (consulted, _) = reader.consult(&token.controller, std::slice::from_ref(&address))?;
+    let contact = match who {
+        Who::Link(token) if token.contact == 0 => None,
+        Who::Link(token) => reader.contact_by_id(token.contact)?.filter(|contact| is_its(token, contact, hash_keys)),
+        Who::Reader(address) => reader.contact(address)?,
+    };
+    let Some(contact) = contact else { return Ok(None) };
+    let (consulted, _) = reader.consult(controller, std::slice::from_ref(&contact.address))?;
     let state = consulted.into_iter().next().and_then(|consulted| consulted.exact);
-    Ok(Some(Known { contact: token.contact, newest_opt_in: state.as_ref().and_then(newest_opt_in), address }))
+    let newest_opt_in = state.as_ref().and_then(newest_opt_in);
+    Ok(Some(Known { contact: contact.id, address: contact.address, newest_opt_in }))
+}
+
+/// In a store other than the one that gave the row its number, the row may be somebody else's.
+fn is_its(token: &UnsubscribeToken, contact: &Contact, hash_keys: &HashKeys) -> bool {
+    let key = contact.address.objection_key(Width::WIDEST);
+    let is_its = hash_keys.all_hashes(&token.controller, &key).contains(&token.hash);
+    if !is_its {
+        tracing::warn!(contact = token.contact, "unsubscribe link of another store or of a ledger key no longer held");
+    }
+    is_its
 }
 
 fn newest_opt_in(state: &ContactState) -> Option<Timestamp> {
@@ -87,17 +122,20 @@ fn newest_opt_in(state: &ContactState) -> Option<Timestamp> {
 }
 
 fn event(objection: &Objection, known: Known) -> ConsentEvent {
-    let token = &objection.token;
+    let evidence = match &objection.who {
+        Who::Link(token) => json!({ "link_issued_at": token.issued_at }),
+        Who::Reader(_) => json!({ "proof": "code_by_mail" }),
+    };
     ConsentEvent {
         at: Some(objection.at),
         recorded_at: Some(objection.at),
         actor: Some(Actor::Person),
-        source: Some("web:unsubscribe".to_owned()),
+        source: Some(objection.source().to_owned()),
         id: Some(event_id(objection, &known)),
         topics: (!objection.topics.is_empty()).then(|| objection.topics.clone()),
         mechanism: Some(objection.mechanism.as_str().to_owned()),
-        evidence: Some(json!({ "link_issued_at": token.issued_at })),
-        ..ConsentEvent::new(known.address, token.controller.as_str(), EventType::Object)
+        evidence: Some(evidence),
+        ..ConsentEvent::new(known.address, objection.controller.as_str(), EventType::Object)
     }
 }
 
@@ -108,15 +146,19 @@ fn event_id(objection: &Objection, known: &Known) -> String {
     topics.sort();
     topics.dedup();
     let opt_in = known.newest_opt_in.map(|at| (at.as_microsecond(), at <= objection.at));
-    let said = json!([known.contact, objection.token.controller, topics, opt_in]).to_string();
+    let said = json!([known.contact, objection.controller, topics, opt_in]).to_string();
     let digest = ring::digest::digest(&ring::digest::SHA256, said.as_bytes());
     format!("unsubscribe-{}", URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]))
 }
 
-fn mark(objection: &Objection) -> Suppress {
+fn mark(objection: &Objection, hash_keys: &HashKeys) -> Suppress {
+    let hash = match &objection.who {
+        Who::Link(token) => token.hash,
+        Who::Reader(address) => hash_keys.contact_hash(&objection.controller, &address.objection_key(Width::WIDEST)),
+    };
     Suppress {
-        controller: objection.token.controller.clone(),
-        hash: objection.token.hash,
+        controller: objection.controller.clone(),
+        hash,
         topics: objection.topics.clone(),
         at: objection.at,
         mechanism: objection.mechanism.as_str().to_owned(),

@@ -10,6 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::language::Language;
+use super::me::Problem;
+use super::me::offer::{Left, Offer};
 use crate::policy::rules::{Controller, Policy};
 
 const STYLE: &str = include_str!("../../templates/style.css");
@@ -87,6 +89,14 @@ impl Sender {
     }
 }
 
+/// A topic as the reader's language names it.
+pub fn topic_label<'a>(policy: &'a Policy, path: &'a str, language: Language) -> &'a str {
+    policy.topic(path).map_or(path, |topic| match topic.label.get(language.tag()) {
+        Some(label) => label,
+        None => policy.label_of(topic),
+    })
+}
+
 fn web_link(url: &str) -> Option<String> {
     (url.starts_with("https://") || url.starts_with("http://")).then(|| url.to_owned())
 }
@@ -112,8 +122,46 @@ pub struct Done {
 #[template(path = "no_link.html")]
 pub struct NoLink {
     pub page: Page,
-    /// `/u/me`, which mailers' templates carry.
-    pub shared_address: bool,
+}
+
+/// `/u/me`: who are you?
+#[derive(Template)]
+#[template(path = "me_address.html")]
+pub struct MeAddress {
+    pub page: Page,
+    pub problem: Option<Problem>,
+    /// As it was entered.
+    pub address: String,
+}
+
+/// `/u/me`: what does the mail say?
+#[derive(Template)]
+#[template(path = "me_code.html")]
+pub struct MeCode {
+    pub page: Page,
+    pub problem: Option<Problem>,
+    pub request: String,
+    /// Shown beside a problem.
+    pub attempts_left: u8,
+}
+
+/// `/u/me`: what do you leave?
+#[derive(Template)]
+#[template(path = "me_choice.html")]
+pub struct MeChoice {
+    pub page: Page,
+    pub problem: Option<Problem>,
+    pub request: String,
+    pub code: String,
+    pub offers: Vec<Offer>,
+}
+
+/// `/u/me`: what was left.
+#[derive(Template)]
+#[template(path = "me_left.html")]
+pub struct MeLeft {
+    pub page: Page,
+    pub left: Vec<Left>,
 }
 
 #[derive(Template)]

@@ -3,6 +3,8 @@
 //! Only POST changes anything, since scanners follow links. No cookie, no login, no redirect, and the
 //! same answer for known and unknown people and however often it is asked.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +16,17 @@ use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTE
 use axum::http::{Method, Response, StatusCode};
 use axum::middleware::{self, Next};
 use axum::routing::get;
+use ipnet::IpNet;
 use jiff::Timestamp;
+use ring::error::Unspecified;
 
 use super::form;
 use super::language::{Language, of_request};
+use super::me::{self, Desk};
 use super::objection::{self, Mechanism, Objection};
-use super::page::{self, Ask, Done, NoLink, Page, Sender, Unavailable};
+use super::page::{self, Ask, Done, NoLink, Page, Sender, Unavailable, topic_label};
 use crate::consent::token::{HashKeys, SealingKeys, UnsubscribeToken};
+use crate::message::own::Letter;
 use crate::policy::rules::{Policy, Scope};
 use crate::store::Store;
 
@@ -28,7 +34,7 @@ use crate::store::Store;
 const LARGEST_BODY: usize = 8 * 1024;
 /// For the whole request, body and store included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("120");
+pub(super) const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("120");
 
 /// Gives the policy in force, also after a reload.
 pub type PolicyInForce = Arc<dyn Fn() -> Arc<Policy> + Send + Sync>;
@@ -40,18 +46,43 @@ pub struct PublicPages {
     pub sealing_keys: SealingKeys,
     pub hash_keys: HashKeys,
     pub policy: PolicyInForce,
+    pub clock: Clock,
+    /// Sends the codes of `/u/me`.
+    pub post: Post,
+    /// How visitors reach these pages, without a slash at its end.
+    pub base_url: String,
+    /// Whose word on where a visitor comes from counts.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
-/// The routes open to the outside world.
-pub fn public_router(state: PublicPages) -> Router {
-    Router::new()
-        .route("/u/me", get(show_shared).post(use_shared))
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Sends a message of our own, and resolves when it is known whether it is on its way.
+pub type Post = Arc<dyn Fn(Letter) -> Pin<Box<dyn Future<Output = Posting> + Send>> + Send + Sync>;
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posting {
+    /// Or upstream says that there is no such mailbox, which is nothing to tell a visitor.
+    OnItsWay,
+    /// Nothing was sent; later it may be.
+    NotNow,
+}
+
+/// The routes open to the outside world. Fails when the system gives no random bytes.
+pub fn public_router(pages: PublicPages) -> Result<Router, Unspecified> {
+    let desk = Arc::new(Desk::new(pages.clone())?);
+    let shared = Router::new().route("/u/me", get(me::show).post(me::step)).with_state(desk);
+    let router = Router::new()
         .route("/u/{token}", get(show).post(use_link))
+        .with_state(Arc::new(pages))
+        .merge(shared)
         .fallback(no_page)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(middleware::from_fn(bounded))
-        .with_state(Arc::new(state))
+        .layer(middleware::from_fn(bounded));
+    Ok(router)
 }
 
 type Pages = State<Arc<PublicPages>>;
@@ -107,19 +138,11 @@ async fn use_link(
     }
 }
 
-async fn show_shared(State(pages): Pages, headers: HeaderMap) -> Response<Body> {
-    page::answer(StatusCode::OK, &no_link(&(pages.policy)(), &headers, true))
-}
-
-async fn use_shared(State(pages): Pages, headers: HeaderMap) -> Response<Body> {
-    page::answer(StatusCode::BAD_REQUEST, &no_link(&(pages.policy)(), &headers, true))
-}
-
 /// Names no person: whether the link never was one or lost a letter on its way, nobody can tell.
-fn no_link(policy: &Policy, headers: &HeaderMap, shared_address: bool) -> NoLink {
+fn no_link(policy: &Policy, headers: &HeaderMap) -> NoLink {
     let senders_own = Language::first_of(policy.controllers.values().flat_map(|controller| &controller.languages));
     let language = of_request(headers, senders_own);
-    NoLink { page: Page::new(language, Sender::all(policy)), shared_address }
+    NoLink { page: Page::new(language, Sender::all(policy)) }
 }
 
 /// What was asked for with POST.
@@ -159,7 +182,7 @@ impl Link {
         let policy = (pages.policy)();
         let token = UnsubscribeToken::open(text, &pages.sealing_keys).map_err(|error| {
             tracing::info!(%error, "unsubscribe link refused");
-            no_link(&policy, headers, false)
+            no_link(&policy, headers)
         })?;
         let controller = policy.controllers.get(&token.controller);
         let senders_own = Language::first_of(controller.into_iter().flat_map(|controller| &controller.languages));
@@ -177,13 +200,8 @@ impl Link {
         controller.map_or_else(|| self.token.controller.clone(), |controller| controller.name.clone())
     }
 
-    /// The topics as the reader's language names them.
     fn labels(&self, topics: &[String]) -> Vec<String> {
-        let label = |path: &String| {
-            let topic = self.policy.topic(path)?;
-            Some(topic.label.get(self.language.tag()).map_or_else(|| self.policy.label_of(topic), String::as_str))
-        };
-        topics.iter().map(|path| label(path).unwrap_or(path).to_owned()).collect()
+        topics.iter().map(|path| topic_label(&self.policy, path, self.language).to_owned()).collect()
     }
 
     fn ask(&self) -> Ask {
@@ -196,7 +214,7 @@ impl Link {
             Scope::Everything => Vec::new(),
         };
         let Wish { mechanism, .. } = wish;
-        let objection = Objection { token: self.token.clone(), topics, mechanism, at: Timestamp::now() };
+        let objection = Objection::through(self.token.clone(), topics, mechanism, (pages.clock)());
         let topics = self.labels(&objection.topics);
         let controller = self.token.controller.as_str();
         match objection::record(&pages.store, &pages.hash_keys, objection).await {

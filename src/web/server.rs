@@ -1,11 +1,12 @@
 //! HTTP/1.1 on a listener, with limits on how long and how many.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -23,6 +24,10 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Out of descriptors or the like: trying again at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
+/// Who is at the other end of a connection: a visitor, or the proxy in front of us.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
 /// Serves until `shutdown` resolves, then lets requests in progress finish.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()> + Send) {
     let (stop, stopped) = watch::channel(());
@@ -37,8 +42,9 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let connection = connection(stream, router.clone(), stopped.clone());
+            Ok((stream, peer)) => {
+                let router = router.clone().layer(Extension(Peer(peer.ip())));
+                let connection = connection(stream, router, stopped.clone());
                 connections.spawn(async move {
                     let _place = place;
                     // An error here is the visitor's: gone, too slow or no HTTP.

@@ -9,6 +9,7 @@ pub mod authority;
 pub mod client;
 pub mod dialogue;
 pub mod gate;
+pub mod http;
 mod kernel;
 pub mod peers;
 pub mod upstream;

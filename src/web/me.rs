@@ -1,0 +1,231 @@
+//! `/u/me`: the fixed address that mailers put into their templates, where it was not replaced by a sealed link.
+//!
+//! It does not say who the visitor is, so a code goes to the address they name, whoever they are: what is known of an
+//! address is looked at only after the code has shown who reads its mail. No cookie, and no address in a URL or a log.
+
+mod codes;
+mod letter;
+mod limits;
+pub(super) mod offer;
+mod visitor;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use axum::http::{Response, StatusCode};
+use jiff::SignedDuration;
+use ring::error::Unspecified;
+
+use super::form;
+use super::language::{Language, of_request};
+use super::objection::{self, Mechanism, Objection, Who};
+use super::page::{self, MeAddress, MeChoice, MeCode, MeLeft, Page, Sender, Unavailable};
+use super::public::{Posting, PublicPages, RETRY_AFTER_SECONDS};
+use super::server::Peer;
+use crate::policy::rules::Policy;
+use crate::smtp::address::{EmailAddress, Width};
+use codes::{Codes, Proof};
+use limits::Limits;
+use offer::Wish;
+
+/// What the pages at this address share.
+pub struct Desk {
+    pages: PublicPages,
+    codes: Mutex<Codes>,
+    limits: Mutex<Limits>,
+}
+
+impl Desk {
+    pub fn new(pages: PublicPages) -> Result<Desk, Unspecified> {
+        Ok(Desk { pages, codes: Mutex::new(Codes::new()?), limits: Mutex::default() })
+    }
+
+    fn codes(&self) -> MutexGuard<'_, Codes> {
+        self.codes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Limits> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Shared = State<Arc<Desk>>;
+
+/// The page that asks for the address; changes nothing.
+pub async fn show(State(desk): Shared, headers: HeaderMap) -> Response<Body> {
+    let visit = Visit::of(&desk, &headers);
+    page::answer(StatusCode::OK, &visit.ask_address(None, ""))
+}
+
+/// The next step: which one, the form says.
+pub async fn step(
+    State(desk): Shared,
+    Extension(Peer(peer)): Extension<Peer>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response<Body> {
+    let visit = Visit::of(&desk, &headers);
+    let Ok(body) = body else {
+        return page::answer(StatusCode::PAYLOAD_TOO_LARGE, &visit.ask_address(None, ""));
+    };
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let fields = form::fields(content_type, &body);
+    let value = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.trim());
+    if let (Some(request), Some(code)) = (value("request"), value("code")) {
+        let leave = fields.iter().filter(|(name, _)| name == "leave").map(|(_, value)| value.as_str()).collect();
+        let chosen: Option<Vec<&str>> = (value("step") == Some("leave")).then_some(leave);
+        return visit.take_code(request, code, chosen).await;
+    }
+    match value("address") {
+        Some(address) => {
+            let network = visitor::network_of(peer, &headers, &desk.pages.trusted_proxies);
+            visit.send_code(address, network).await
+        }
+        None => page::answer(StatusCode::BAD_REQUEST, &visit.ask_address(None, "")),
+    }
+}
+
+/// What is wrong with what was entered, as the pages say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    NoAddress,
+    TooOften,
+    NotSent,
+    WrongCode,
+    CodeIsOver,
+    NothingChosen,
+}
+
+/// One request, and what is needed to answer it.
+struct Visit<'a> {
+    desk: &'a Desk,
+    policy: Arc<Policy>,
+    language: Language,
+}
+
+impl<'a> Visit<'a> {
+    fn of(desk: &'a Desk, headers: &HeaderMap) -> Visit<'a> {
+        let policy = (desk.pages.policy)();
+        let senders_own = Language::first_of(policy.controllers.values().flat_map(|controller| &controller.languages));
+        Visit { desk, language: of_request(headers, senders_own), policy }
+    }
+
+    fn page(&self) -> Page {
+        Page::new(self.language, Sender::all(&self.policy))
+    }
+
+    fn ask_address(&self, problem: Option<Problem>, address: &str) -> MeAddress {
+        MeAddress { page: self.page(), problem, address: address.to_owned() }
+    }
+
+    fn ask_code(&self, problem: Option<Problem>, request: &str, attempts_left: u8) -> MeCode {
+        MeCode { page: self.page(), problem, request: request.to_owned(), attempts_left }
+    }
+
+    /// The same for every address: nothing is looked up.
+    async fn send_code(&self, text: &str, network: Option<ipnet::IpNet>) -> Response<Body> {
+        let Some(address) = EmailAddress::parse(text).ok().filter(|address| !address.hides_recipient()) else {
+            return page::answer(StatusCode::BAD_REQUEST, &self.ask_address(Some(Problem::NoAddress), text));
+        };
+        let now = (self.desk.pages.clock)();
+        // Spellings that one mailbox answers to have one measure together.
+        let mark = self.desk.pages.hash_keys.contact_hash("", &address.objection_key(Width::WIDEST));
+        if let Err(wait) = self.desk.limits().take(mark, network, now) {
+            tracing::warn!(minutes = wait.as_mins(), "/u/me: more codes asked for than are sent");
+            let answer = page::answer(StatusCode::TOO_MANY_REQUESTS, &self.ask_address(Some(Problem::TooOften), text));
+            return retry_after(answer, wait);
+        }
+        let Ok(issued) = self.desk.codes().issue(address.clone(), now) else {
+            return self.unavailable();
+        };
+        let page = format!("{}/u/me", self.desk.pages.base_url);
+        let letter = letter::letter(address, &issued.code, &page, self.language);
+        match (self.desk.pages.post)(letter).await {
+            Posting::OnItsWay => page::answer(StatusCode::OK, &self.ask_code(None, &issued.request, 0)),
+            Posting::NotNow => {
+                self.desk.codes().forget(&issued.request);
+                self.desk.limits().give_back(&mark, network, now);
+                let page = self.ask_address(Some(Problem::NotSent), text);
+                with_retry(page::answer(StatusCode::SERVICE_UNAVAILABLE, &page), RETRY_AFTER_SECONDS)
+            }
+        }
+    }
+
+    async fn take_code(&self, request: &str, code: &str, chosen: Option<Vec<&str>>) -> Response<Body> {
+        let proof = self.desk.codes().prove(request, code, (self.desk.pages.clock)());
+        match proof {
+            Proof::Given(address) => match chosen {
+                Some(chosen) => self.leave(address, &chosen, request, code).await,
+                None => self.offer(address, None, request, code).await,
+            },
+            Proof::Wrong { attempts_left } => {
+                let page = self.ask_code(Some(Problem::WrongCode), request, attempts_left);
+                page::answer(StatusCode::BAD_REQUEST, &page)
+            }
+            Proof::Over => page::answer(StatusCode::BAD_REQUEST, &self.ask_address(Some(Problem::CodeIsOver), "")),
+        }
+    }
+
+    /// What the person could leave.
+    async fn offer(
+        &self,
+        address: EmailAddress,
+        problem: Option<Problem>,
+        request: &str,
+        code: &str,
+    ) -> Response<Body> {
+        let (store, policy) = (self.desk.pages.store.clone(), self.policy.clone());
+        let (now, language) = ((self.desk.pages.clock)(), self.language);
+        let reading = tokio::task::spawn_blocking(move || offer::read(&store, &policy, &address, language, now));
+        let Ok(Ok(offers)) = reading.await else {
+            return self.unavailable();
+        };
+        let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+        let (request, code) = (request.to_owned(), code.to_owned());
+        page::answer(status, &MeChoice { page: self.page(), problem, request, code, offers })
+    }
+
+    /// Records an objection for each controller that is left, at least in part.
+    async fn leave(&self, address: EmailAddress, chosen: &[&str], request: &str, code: &str) -> Response<Body> {
+        let wishes = Wish::read(chosen, &self.policy);
+        let Some(wishes) = wishes.filter(|wishes| !wishes.is_empty()) else {
+            return self.offer(address, Some(Problem::NothingChosen), request, code).await;
+        };
+        let at = (self.desk.pages.clock)();
+        for wish in &wishes {
+            let objection = Objection {
+                who: Who::Reader(address.clone()),
+                controller: wish.controller.clone(),
+                topics: wish.topics.clone(),
+                mechanism: Mechanism::LinkPage,
+                at,
+            };
+            let controller = wish.controller.as_str();
+            if let Err(error) = objection::record(&self.desk.pages.store, &self.desk.pages.hash_keys, objection).await {
+                tracing::error!(controller, %error, "unsubscribe through /u/me not recorded");
+                return self.unavailable();
+            }
+            tracing::info!(controller, topics = wish.topics.join(","), "unsubscribed through /u/me");
+        }
+        let left = wishes.iter().map(|wish| wish.told(&self.policy, self.language)).collect();
+        page::answer(StatusCode::OK, &MeLeft { page: self.page(), left })
+    }
+
+    fn unavailable(&self) -> Response<Body> {
+        let page = Unavailable { page: self.page() };
+        with_retry(page::answer(StatusCode::SERVICE_UNAVAILABLE, &page), RETRY_AFTER_SECONDS)
+    }
+}
+
+fn retry_after(answer: Response<Body>, wait: SignedDuration) -> Response<Body> {
+    with_retry(answer, HeaderValue::from(wait.as_secs().max(1)))
+}
+
+fn with_retry(mut answer: Response<Body>, seconds: HeaderValue) -> Response<Body> {
+    answer.headers_mut().insert(RETRY_AFTER, seconds);
+    answer
+}
