@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use consentry::config::parse_policy;
 use consentry::consent::event::{ConsentEvent, RecordedEvent};
-use consentry::consent::state::{Consulted, ContactState};
+use consentry::consent::state::{Consulted, ContactState, Sent};
 use consentry::message::head::{HeadLimits, MessageHead};
 use consentry::policy::classify::{Classification, classify};
-use consentry::policy::decide::{Consultation, decide};
+use consentry::policy::decide::{Consultation, DELETION_NOTICE, decide};
 use consentry::policy::facts::{MessageFacts, Origin};
 use consentry::policy::rules::{Class, Policy};
 use consentry::policy::verdict::Verdict;
@@ -39,7 +39,7 @@ struct Case {
     #[serde(default)]
     events: Vec<serde_json::Map<String, Value>>,
     #[serde(default)]
-    sent: Vec<Value>,
+    sent: Vec<Earlier>,
     #[serde(default)]
     message: Message,
     expect: OneOrMany<Expected>,
@@ -97,6 +97,18 @@ impl Default for Message {
     }
 }
 
+/// An earlier message to the recipient.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Earlier {
+    at: Timestamp,
+    class: Option<Class>,
+    #[serde(default)]
+    topics: Vec<String>,
+    kind: Option<String>,
+    accepted: Option<bool>,
+}
+
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expected {
@@ -115,28 +127,16 @@ struct Expected {
     footer: bool,
 }
 
-/// What this version does not decide yet: the grounds beside consent, frequency, dead addresses, the body.
-const LATER_REASONS: [&str; 11] = [
-    "CUST_",
-    "PRO_",
-    "GEN_",
-    "OK_CUSTOMER",
-    "OK_PROFESSIONAL",
-    "OK_GENERIC",
-    "OK_NONCOMMERCIAL",
-    "FREQ_",
-    "ADDR_DEAD",
-    "MSG_",
-    "ENDPOINT_",
-];
+/// What this version does not decide yet: the grounds beside consent, the body.
+const LATER_REASONS: [&str; 9] =
+    ["CUST_", "PRO_", "GEN_", "OK_CUSTOMER", "OK_PROFESSIONAL", "OK_GENERIC", "OK_NONCOMMERCIAL", "MSG_", "ENDPOINT_"];
 
 /// Knobs whose feature comes later; a policy that sets them otherwise is refused.
-const LATER_KNOBS: [&str; 11] = [
+const LATER_KNOBS: [&str; 10] = [
     "b2b_mode",
     "generic_mode",
     "free_account_counts_as_sale",
     "non_commercial",
-    "freq_action",
     "body_optout",
     "human_click",
     "cart_requires_same_family",
@@ -148,11 +148,8 @@ const LATER_KNOBS: [&str; 11] = [
 impl Case {
     fn is_for_later(&self) -> bool {
         let needs_basis = |expected: &Expected| LATER_REASONS.iter().any(|begin| expected.reason.starts_with(begin));
-        let second_notice = self.message.kind.as_deref().is_some_and(|kind| kind.contains("deletion_notice"))
-            && self.sent.iter().any(|sent| sent["kind"].as_str().is_some_and(|kind| kind.contains("deletion_notice")));
         self.expect.list().iter().any(needs_basis)
             || self.policy.keys().any(|knob| LATER_KNOBS.contains(&knob.as_str()))
-            || second_notice
     }
 
     /// Checks every recipient; an error says which and how.
@@ -215,7 +212,7 @@ impl Case {
             let recorded = RecordedEvent::new(index as i64 + 1, event, learned);
             by_address.entry(address.consent_key()).or_insert_with(|| (address, Vec::new())).1.push(recorded);
         }
-        let mut consulted = Consulted::default();
+        let mut consulted = Consulted { sent: self.sent(), ..Consulted::default() };
         for (key, (address, events)) in by_address {
             let same_person = address.objection_key(Width::WIDEST) == recipient.objection_key(Width::WIDEST);
             let state = ContactState::fold(address, events);
@@ -226,6 +223,22 @@ impl Case {
             }
         }
         consulted
+    }
+
+    /// What the store remembers of it: advertising, and of service mail the notices of deletion.
+    fn sent(&self) -> Vec<Sent> {
+        let accepted = self.sent.iter().filter(|earlier| earlier.accepted != Some(false));
+        let sent = accepted.map(|earlier| Sent {
+            at: earlier.at,
+            promotional: earlier.class != Some(Class::Service),
+            topics: earlier.topics.clone(),
+            kinds: earlier.kind.iter().flat_map(|kinds| kinds.split(", ")).map(str::to_owned).collect(),
+            attempt: None,
+        });
+        let mut sent: Vec<Sent> = sent.collect();
+        sent.retain(|sent| sent.promotional || sent.kinds.iter().any(|kind| kind == DELETION_NOTICE));
+        sent.sort_by_key(|sent| sent.at);
+        sent
     }
 
     fn event(&self, written: &serde_json::Map<String, Value>, to: &str) -> ConsentEvent {

@@ -302,7 +302,8 @@ fn wrong_policies_are_refused_with_the_place_and_the_cure() {
         ("contact = \"privacy@c.example\"\n", "", "2:1", "`contact` is missing", "questions about personal data"),
         ("privacy@c.example", "privacy", "6:11", "no address", "name@example.org"),
         ("controller = \"c\"", "controller = \"shop\"", "13:14", "no controller is called \"shop\"", "there are: c, d"),
-        ("controller = \"c\"", "controller = \"c\"\nfrequency = \"2/week\"", "14:1", "later release", "leave it out"),
+        ("controller = \"c\"", "controller = \"c\"\nfrequency = \"2/year\"", "14:13", "no limit", "\"2/week\""),
+        (mode, "frequency = 3", "1:13", "is an integer", "a limit like \"2/week\""),
         (
             "controller = \"c\"",
             "controller = \"c\"\naliases = [\"d/offers\"]",

@@ -10,6 +10,7 @@ use super::knobs_file::read_knobs;
 use super::rules_file::{Names, read_rules};
 use super::sender_file::{read_controllers, read_topics};
 use super::values::{Name, Retention};
+use crate::consent::limit::Limit;
 use crate::policy::rules::*;
 
 /// Reads a policy and the packs it includes, in the order their rules are to be asked.
@@ -89,6 +90,7 @@ fn read_root(name: &str, root: &mut Table<'_>, topic_names: &[String], controlle
         ),
         on_signed: root.word("on_signed", OnSigned::Leave, &[("resign", "signing with DKIM")]),
         knobs: read_knobs(root),
+        frequency: root.get("frequency").and_then(Limit::rate),
         journal_retention: root.or("journal_retention", Retention(Some(jiff::Span::new().years(5)))).0,
         family_groups: root.section("family_group", read_family_groups),
         controllers,

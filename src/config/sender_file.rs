@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::document::{Item, Table};
 use super::values::{Domain, Name, is_host};
+use crate::consent::limit::Limit;
 use crate::policy::rules::{Controller, ControllerKind, Topic};
 use crate::smtp::address::EmailAddress;
 
@@ -154,11 +155,7 @@ fn read_topic(
     let aliases = table
         .item("aliases")
         .map_or_else(|| Some(Vec::new()), |item| item.each(|element| read_alias(element, path, paths, aliases)));
-    if let Some(item) = table.item("frequency") {
-        item.refuse_key::<()>(
-            "a frequency cap comes with a later release and this one would not carry it out; leave it out",
-        );
-    }
+    let frequency = table.get("frequency").and_then(Limit::rate);
     Some(Topic {
         path: path.to_owned(),
         controller: controller?,
@@ -167,6 +164,7 @@ fn read_topic(
         list_id: list_id?,
         own_consent,
         aliases: aliases?,
+        frequency,
     })
 }
 

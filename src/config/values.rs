@@ -9,6 +9,7 @@ use jiff::{Span, SpanRelativeTo};
 use toml::de::DeValue;
 
 use super::document::Item;
+use crate::consent::limit::Limit;
 use crate::smtp::address::{EmailAddress, domain_key};
 
 /// What can be read from a file; a wrong one is noted there and gives `None`.
@@ -125,6 +126,15 @@ impl FromItem for Retention {
             Some("unlimited") => Some(Retention(None)),
             _ => Span::from_item(item).map(|span| Retention(Some(span))),
         }
+    }
+}
+
+/// How often: "2/week", "monthly", "none".
+impl FromItem for Limit {
+    fn from_item(item: &Item<'_>) -> Option<Limit> {
+        let cure = "a limit like \"2/week\", \"1/day\", \"monthly\" or \"none\"";
+        let Some(text) = item.value().as_str() else { return item.refuse_type(cure) };
+        Limit::parse(text).or_else(|| item.refuse(&format!("{text:?} is no limit; write {cure}")))
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod import;
+pub mod limit;
 pub mod scope;
 pub mod state;
 pub mod token;

@@ -58,17 +58,28 @@ pub struct Consulted {
     pub suppressed: Option<Suppression>,
     /// Mail in the controller's name to exactly this address that upstream took or may have taken, the oldest first.
     pub sent: Vec<Sent>,
+    /// The number of the last change to what was sent that this could see.
+    pub sent_seq: i64,
     /// Wordings that events of the exact address name and that are not in the store.
     pub missing_texts: BTreeSet<String>,
+}
+
+impl Consulted {
+    /// As if this message had never been tried: a retry is judged as the first attempt was.
+    pub fn forget_attempt(&mut self, attempt: &[u8; 32]) {
+        self.sent.retain(|sent| sent.attempt.as_ref() != Some(attempt));
+    }
 }
 
 /// An earlier message to a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
     pub at: Timestamp,
+    /// Judged as advertising: caps count it.
+    pub promotional: bool,
     pub topics: Vec<String>,
     pub kinds: Vec<String>,
-    /// Stands for the message: a retry of it takes no second place.
+    /// Stands for the message as long as the client may try it again: a retry takes no second place.
     pub attempt: Option<[u8; 32]>,
 }
 

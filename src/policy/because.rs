@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use serde::{Deserialize, Serialize};
 
 use super::word::words;
@@ -43,6 +43,14 @@ words! {
         OptInEnded = "opt_in_ended",
         OptInVoid = "opt_in_void",
         OptInNotByPerson = "opt_in_not_by_person",
+        WishReached = "wish_reached",
+        WishReachedOverall = "wish_reached_overall",
+        CapReached = "cap_reached",
+        CapReachedOverall = "cap_reached_overall",
+        Paused = "paused",
+        BouncedForGood = "bounced_for_good",
+        FirstDeletionNotice = "first_deletion_notice",
+        LaterDeletionNotice = "later_deletion_notice",
     }
 }
 
@@ -166,6 +174,38 @@ impl Sentence {
                 "the opt-in to {topics} of {on} (event {event}) was not given by the person",
                 "l’inscription à {topics} du {on} (événement {event}) n’a pas été donnée par la personne",
             ],
+            S::WishReached => [
+                "asked for {word} at most about {topics} (event {event}); the last one went on {on}, the next may go from {until}",
+                "a demandé au plus {word} sur {topics} (événement {event}) ; le dernier envoi date du {on}, le prochain peut partir à partir du {until}",
+            ],
+            S::WishReachedOverall => [
+                "asked for {word} at most in all (event {event}); the last one went on {on}, the next may go from {until}",
+                "a demandé au plus {word} en tout (événement {event}) ; le dernier envoi date du {on}, le prochain peut partir à partir du {until}",
+            ],
+            S::CapReached => [
+                "the policy allows {word} at most about {topics}; the last one went on {on}, the next may go from {until}",
+                "la politique permet au plus {word} sur {topics} ; le dernier envoi date du {on}, le prochain peut partir à partir du {until}",
+            ],
+            S::CapReachedOverall => [
+                "the policy allows {word} at most in all; the last one went on {on}, the next may go from {until}",
+                "la politique permet au plus {word} en tout ; le dernier envoi date du {on}, le prochain peut partir à partir du {until}",
+            ],
+            S::Paused => [
+                "asked for a pause until {until} (event {event})",
+                "a demandé une pause jusqu’au {until} (événement {event})",
+            ],
+            S::BouncedForGood => [
+                "the address bounced for good on {on} (event {event})",
+                "l’adresse a été rejetée définitivement le {on} (événement {event})",
+            ],
+            S::FirstDeletionNotice => [
+                "a neutral notice of deletion, the first to this person",
+                "un avis neutre de suppression, le premier à cette personne",
+            ],
+            S::LaterDeletionNotice => [
+                "a notice of deletion went on {on} already, and only the first one is service mail",
+                "un avis de suppression est déjà parti le {on}, et seul le premier est un message de service",
+            ],
         }
     }
 }
@@ -183,6 +223,9 @@ pub struct Fact {
     /// A day it leads to: the last one of a permission, the end of a pause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Date>,
+    /// The time of `until` on the clock of the policy's zone, where the day alone says too little.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<i64>,
     /// One word more, as it stands in events and policies: a mechanism, a provenance, a controller.
@@ -192,7 +235,7 @@ pub struct Fact {
 
 impl Fact {
     pub fn new(sentence: Sentence) -> Fact {
-        Fact { sentence, topics: Vec::new(), on: None, until: None, event: None, word: None }
+        Fact { sentence, topics: Vec::new(), on: None, until: None, time: None, event: None, word: None }
     }
 
     pub fn about(self, topics: impl IntoIterator<Item = impl Into<String>>) -> Fact {
@@ -205,6 +248,10 @@ impl Fact {
 
     pub fn until(self, day: Date) -> Fact {
         Fact { until: Some(day), ..self }
+    }
+
+    pub fn at_time(self, time: Time) -> Fact {
+        Fact { time: Some(time), ..self }
     }
 
     pub fn event(self, seq: i64) -> Fact {
@@ -237,7 +284,9 @@ impl Fact {
         let value = match name {
             "topics" => Some(self.topics.join(", ")),
             "on" => day(self.on),
-            "until" => day(self.until),
+            "until" => {
+                day(self.until).map(|day| day + &self.time.map_or_else(String::new, |time| clock(time, language)))
+            }
             "event" => self.event.map(|seq| seq.to_string()),
             _ => self.word.clone(),
         };
@@ -300,6 +349,14 @@ pub fn written(day: Date, language: Language) -> String {
     }
 }
 
+/// A time as people write it behind a day: ` at 10:00`, ` à 10 h 00`.
+fn clock(time: Time, language: Language) -> String {
+    match language {
+        Language::English => time.strftime(" at %H:%M").to_string(),
+        Language::French => time.strftime(" à %-H h %M").to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,6 +369,9 @@ mod tests {
         assert_eq!(fact.say(Language::English), "objected to offers/books on 2 February 2026 (event 812)");
         assert_eq!(fact.say(Language::French), "s’est opposé à offers/books le 2 février 2026 (événement 812)");
         assert_eq!(written(date(2026, 8, 1), Language::French), "1er août 2026");
+        let pause = Fact::new(Sentence::Paused).until(date(2026, 6, 1)).at_time(Time::constant(8, 5, 0, 0)).event(3);
+        assert_eq!(pause.say(Language::English), "asked for a pause until 1 June 2026 at 08:05 (event 3)");
+        assert_eq!(pause.say(Language::French), "a demandé une pause jusqu’au 1er juin 2026 à 8 h 05 (événement 3)");
     }
 
     #[test]

@@ -48,8 +48,8 @@ pub struct Classification {
     pub flags: Vec<Reason>,
     /// Under which code service mail goes.
     pub service_reason: Reason,
-    /// Set when it may not be advertising where it came from. A request to confirm turns out to be advertising only
-    /// once it is known to whom it goes.
+    /// Set when it may not be advertising where it came from. A request to confirm and a notice of deletion turn out to
+    /// be advertising only once it is known to whom they go.
     pub refused: Option<Reason>,
     /// Made by a mail system: a report or an automatic answer.
     pub system: bool,
@@ -161,13 +161,19 @@ impl Classification {
         self.kinds.iter().any(|known| known == kind)
     }
 
-    /// Whether the decision needs to know the recipient: always for advertising, and for the request to confirm,
-    /// which is service mail only to somebody whose question is open.
+    /// Whether the decision needs to know the recipient: always for advertising, and for what is service mail only to
+    /// some.
     pub fn asks_about_the_recipient(&self) -> bool {
         match self.class {
             Class::Promotional => self.refused.is_none(),
-            Class::Service => self.service_reason == Reason::SvcDoi,
+            Class::Service => self.may_turn_out_advertising(),
         }
+    }
+
+    /// A request to confirm is service mail only to somebody whose question is open, a notice of deletion only to
+    /// somebody who had none before.
+    fn may_turn_out_advertising(&self) -> bool {
+        matches!(self.service_reason, Reason::SvcDoi | Reason::SvcRetention)
     }
 
     fn subject_matter(&mut self, policy: &Policy, reading: &Reading<'_>, declared: &Declared, ruling: &Ruling<'_>) {
@@ -221,8 +227,8 @@ impl Classification {
             self.evidence.push("service mail may not be sent from here".to_owned());
             (self.class, self.rule, self.system) = (Class::Promotional, "ceiling".to_owned(), false);
         }
-        let may_turn_out = self.class == Class::Promotional || self.service_reason == Reason::SvcDoi;
-        if may_turn_out && !may_send.contains(&Class::Promotional) {
+        let is_advertising = self.class == Class::Promotional || self.may_turn_out_advertising();
+        if is_advertising && !may_send.contains(&Class::Promotional) {
             self.refused = Some(Reason::ClassCeiling);
         }
         if self.system {
@@ -241,7 +247,7 @@ impl Classification {
 
     /// Advertising before service mail, and of that first what is service mail only to some.
     fn strictness(&self) -> (bool, bool, bool) {
-        (self.class == Class::Promotional, self.service_reason == Reason::SvcDoi, !self.system)
+        (self.class == Class::Promotional, self.may_turn_out_advertising(), !self.system)
     }
 
     /// Two readings of one message: advertising under one of them is advertising, and it has to be permitted for

@@ -4,8 +4,10 @@
 use jiff::Timestamp;
 
 use super::because::{Because, Fact, Sentence};
+use super::bounce;
 use super::classify::Classification;
 use super::facts::MessageFacts;
+use super::frequency;
 use super::objection;
 use super::opt_in::opt_in;
 use super::period;
@@ -13,7 +15,7 @@ use super::record::Record;
 use super::rules::{Class, Policy, ServiceWithoutStore};
 use super::verdict::{Basis, Decision, Finding, Reason, Verdict};
 use crate::consent::event::EventType;
-use crate::consent::state::Consulted;
+use crate::consent::state::{Consulted, Sent};
 use crate::smtp::address::EmailAddress;
 
 /// What the store said.
@@ -41,6 +43,9 @@ pub(super) enum Outcome {
     /// With the fact that speaks against it and the events that hold it.
     Fails(Reason, Because, Vec<i64>),
 }
+
+/// The kind of message that says somebody's data will be deleted.
+pub const DELETION_NOTICE: &str = "deletion_notice";
 
 /// The legal grounds, in the order in which they are tried and their failures reported.
 const BASES: [fn(&Question<'_>) -> Outcome; 1] = [opt_in];
@@ -89,11 +94,26 @@ fn find(
         }
     };
     let record = Record::read(policy, controller, recipient, consulted, now);
-    let request = if is_service { confirmation_request(&record) } else { None };
-    request
-        .or(unfit)
-        .or_else(|| objection::standing(&record, &classification.topics))
-        .unwrap_or_else(|| legal_basis(&record, classification))
+    let advertising = || {
+        unfit.or_else(|| objection::standing(&record, &classification.topics)).unwrap_or_else(|| {
+            may_go_now(&record, classification, &consulted.sent, legal_basis(&record, classification))
+        })
+    };
+    match classification.service_reason {
+        Reason::SvcDoi if is_service => confirmation_request(&record).unwrap_or_else(advertising),
+        Reason::SvcRetention if is_service => deletion_notice(&record, &consulted.sent, advertising),
+        _ => advertising(),
+    }
+}
+
+/// Who may be written to may still have enough for now, or be out of reach (E10).
+fn may_go_now(record: &Record<'_>, classification: &Classification, sent: &[Sent], basis: Finding) -> Finding {
+    if basis.decision != Decision::Allow {
+        return basis;
+    }
+    let frequency = frequency::judge(record, &classification.topics, sent);
+    let finding = bounce::dead(record).or(frequency.hindrance).unwrap_or(basis);
+    Finding { room: frequency.room, ..finding }
 }
 
 /// What forbids advertising whoever consented: the ceiling of where it came from, and an address that hides whose
@@ -120,6 +140,19 @@ fn confirmation_request(record: &Record<'_>) -> Option<Finding> {
     let request = record.open_request()?;
     let because = record.fact(Sentence::AskedToConfirm, request);
     Some(Finding { events: vec![request.seq], ..Finding::allow(Reason::SvcDoi, Basis::Service, because) })
+}
+
+/// That somebody's data will be deleted is service mail once; said again it is advertising like any other.
+fn deletion_notice(record: &Record<'_>, sent: &[Sent], advertising: impl FnOnce() -> Finding) -> Finding {
+    let earlier = sent.iter().rfind(|sent| sent.kinds.iter().any(|kind| kind == DELETION_NOTICE));
+    let Some(earlier) = earlier else {
+        let first = Finding::allow(Reason::SvcRetention, Basis::Service, Sentence::FirstDeletionNotice);
+        return Finding { room: Some(1), ..first };
+    };
+    let mut finding = advertising();
+    finding.because.0.push(Fact::new(Sentence::LaterDeletionNotice).on(period::day(record.policy, earlier.at)));
+    let otherwise = if finding.decision == Decision::Allow { u32::MAX } else { 0 };
+    Finding { room: finding.room.or(Some(otherwise)), ..finding }
 }
 
 /// The first ground that holds (E9), else the reasons why none does (section 2.2).
@@ -176,6 +209,11 @@ pub fn refuse_before_data(
     if unmappable {
         return None; // the From field may still say on whose behalf
     }
+    let settled = match consultation {
+        Consultation::Known(consulted) => Some(without_open_attempts(consulted)),
+        Consultation::Unavailable | Consultation::LinkDown(_) => None,
+    };
+    let consultation = settled.as_ref().map_or(consultation, Consultation::Known);
     let verdict = decide(policy, &classification, recipient, consultation, now);
     let blocked = |verdict: &Verdict| verdict.decision == Decision::Block;
     if !pin.topics.is_empty() {
@@ -193,6 +231,13 @@ pub fn refuse_before_data(
         policy.topics.keys().chain(named.iter().flat_map(|recorded| recorded.event.topics.iter().flatten()));
     let never = topics.all(|topic| blocked(&on(topic)));
     Some(verdict).filter(|verdict| never && blocked(verdict))
+}
+
+/// What is tried again needs no second place, and only the content tells whether this is.
+fn without_open_attempts(consulted: &Consulted) -> Consulted {
+    let mut settled = consulted.clone();
+    settled.sent.retain(|sent| sent.attempt.is_none());
+    settled
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Who may be written to: typed rules, classification, decision.
 
 pub mod because;
+mod bounce;
 pub mod classify;
 pub mod concern;
 pub mod decide;
 mod declared;
 pub mod disposition;
 pub mod facts;
+mod frequency;
 mod matching;
 mod objection;
 mod opt_in;

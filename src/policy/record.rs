@@ -121,6 +121,11 @@ impl<'a> Record<'a> {
         self.own().filter(|recorded| is_contact(recorded) && !period::is_ahead(recorded.at, self.now))
     }
 
+    /// Not one that a clock ahead of ours dates into the future.
+    pub fn has_happened(&self, recorded: &RecordedEvent) -> bool {
+        !period::is_ahead(recorded.at, self.now)
+    }
+
     /// Why the address may only be used with the person's own consent: the latest collection says where it is from.
     pub fn barred_provenance(&self) -> Option<(Reason, Because, Vec<i64>)> {
         let collected = self.own().filter(|recorded| recorded.event.kind == EventType::Collected).last()?;
@@ -304,10 +309,16 @@ pub fn by_the_person(recorded: &RecordedEvent) -> bool {
     recorded.event.actor == Some(Actor::Person)
 }
 
-fn is_contact(recorded: &RecordedEvent) -> bool {
+/// Told by an import or an operator, not by the person or somebody the person sent.
+pub fn is_said_by_another(recorded: &RecordedEvent) -> bool {
+    matches!(recorded.event.actor, Some(Actor::Operator | Actor::Import))
+}
+
+/// An act of the person that shows the relation is alive: never an open, a robot or an import.
+pub fn is_contact(recorded: &RecordedEvent) -> bool {
     let event = &recorded.event;
     let automatic = event.automatic == Some(true);
-    let acted = !matches!(event.actor, Some(Actor::Operator | Actor::Import));
+    let acted = !is_said_by_another(recorded);
     let alive = match event.kind {
         EventType::Contact => event.profile_kind.as_deref().is_some_and(|kind| kind != "open"),
         EventType::Purchase => matches!(event.state.as_deref(), Some("paid" | "refunded")),

@@ -6,6 +6,7 @@ use jiff::{Span, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 use super::word::words;
+use crate::consent::limit::Rate;
 
 words! {
     /// What a message is to the law.
@@ -82,6 +83,8 @@ pub struct Policy {
     pub existing_list_headers: ExistingListHeaders,
     pub on_signed: OnSigned,
     pub knobs: Knobs,
+    /// How much advertising each controller may send one person in all.
+    pub frequency: Option<Rate>,
     /// How long journal rows are kept; `None` is without end.
     pub journal_retention: Option<Span>,
     pub controllers: BTreeMap<String, Controller>,
@@ -160,6 +163,8 @@ pub struct Topic {
     pub own_consent: bool,
     /// Its former names: old events still carry them.
     pub aliases: Vec<String>,
+    /// How much of it, and of what lies below it, one person may get.
+    pub frequency: Option<Rate>,
 }
 
 /// One rule: what it looks for, and what it says of the message.

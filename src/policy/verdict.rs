@@ -40,6 +40,8 @@ pub struct Verdict {
     pub events: Vec<i64>,
     /// The last day on which the same message may go.
     pub last_day: Option<Date>,
+    /// How many more messages earlier mail leaves room for, this one included; `None`: it plays no part in the verdict.
+    pub room: Option<u32>,
     /// What was odd about the class: `CLASS_UNKNOWN`, `CLASS_CONFLICT`.
     pub flags: Vec<Reason>,
     /// The owner of the template is to be warned.
@@ -86,6 +88,7 @@ pub(super) struct Finding {
     pub because: Because,
     pub events: Vec<i64>,
     pub last_day: Option<Date>,
+    pub room: Option<u32>,
 }
 
 impl Finding {
@@ -103,14 +106,15 @@ impl Finding {
 
     fn new(decision: Decision, reason: Reason, because: impl Into<Because>) -> Finding {
         let because = because.into();
-        Finding { decision, reason, basis: None, secondary: Vec::new(), because, events: Vec::new(), last_day: None }
+        let (secondary, events) = (Vec::new(), Vec::new());
+        Finding { decision, reason, basis: None, secondary, because, events, last_day: None, room: None }
     }
 }
 
 impl Verdict {
     /// `topics` are what the message is about, for the line the mailer reads.
     pub(super) fn new(recipient: EmailAddress, finding: Finding, mode: Mode, topics: &[String]) -> Verdict {
-        let Finding { decision, reason, basis, secondary, because, events, last_day } = finding;
+        let Finding { decision, reason, basis, secondary, because, events, last_day, room } = finding;
         let carried_out = decision == Decision::Allow || mode == Mode::Monitor;
         let permit = carried_out.then(|| Permit { recipient: recipient.clone(), basis });
         let sentence = reason.sentence(&printable(topics));
@@ -124,6 +128,7 @@ impl Verdict {
             because,
             events,
             last_day,
+            room,
             flags,
             alert,
             footer,

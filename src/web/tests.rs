@@ -69,6 +69,7 @@ fn policy() -> Policy {
         list_id: None,
         own_consent: false,
         aliases: Vec::new(),
+        frequency: None,
     };
     Policy {
         mode: Mode::Enforce,
@@ -82,6 +83,7 @@ fn policy() -> Policy {
         existing_list_headers: ExistingListHeaders::Replace,
         on_signed: OnSigned::Leave,
         knobs: Knobs::default(),
+        frequency: None,
         journal_retention: None,
         controllers: BTreeMap::from([("c".to_owned(), controller)]),
         topics: BTreeMap::from([("offers/books".to_owned(), topic)]),

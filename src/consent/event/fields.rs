@@ -7,6 +7,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{ConsentEvent, EventError, EventType};
+use crate::consent::limit::Limit;
 use crate::smtp::address::EmailAddress;
 
 pub const LONGEST_LINE: usize = 64 * 1024;
@@ -238,7 +239,7 @@ impl Shape {
             Self::Topics => is_list(value, is_topic),
             Self::OneOf(names) => value.as_str().is_some_and(|text| names.contains(&text)),
             Self::SomeOf(names) => is_list(value, |text| names.contains(&text)),
-            Self::Limit => value.as_str().is_some_and(is_limit),
+            Self::Limit => value.as_str().and_then(Limit::parse).is_some(),
             Self::Object => value.is_object(),
         };
         if right { Ok(()) } else { Err(format!("{} is not right here; {}", what(value), self.cure())) }
@@ -272,15 +273,6 @@ fn is_name(text: &str) -> bool {
 
 fn is_topic(text: &str) -> bool {
     text == "*" || (is_name(text) && !text.contains('*') && text.split('/').all(|step| !step.is_empty()))
-}
-
-fn is_limit(text: &str) -> bool {
-    let counted = |(count, unit): (&str, &str)| {
-        matches!(unit, "day" | "week" | "month")
-            && count.bytes().all(|b| b.is_ascii_digit())
-            && count.parse::<u32>().is_ok_and(|n| n > 0)
-    };
-    matches!(text, "none" | "weekly" | "monthly") || text.split_once('/').is_some_and(counted)
 }
 
 fn is_list(value: &Value, right: impl Fn(&str) -> bool) -> bool {
