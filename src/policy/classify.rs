@@ -55,6 +55,26 @@ pub struct Classification {
     pub system: bool,
 }
 
+impl Classification {
+    /// A plain promotional message of a controller, as if it were about these topics.
+    pub fn of_advertising(controller: &str, topics: Vec<String>, families: Vec<String>) -> Classification {
+        Classification {
+            class: Class::Promotional,
+            rule: "topic".into(),
+            evidence: Vec::new(),
+            controller: Some(controller.to_owned()),
+            topics,
+            families,
+            functions: Vec::new(),
+            kinds: Vec::new(),
+            flags: Vec::new(),
+            service_reason: Reason::SvcOk,
+            refused: None,
+            system: false,
+        }
+    }
+}
+
 /// Tells the class, under every reading of the header section; the strictest wins (R46).
 pub fn classify(policy: &Policy, facts: &MessageFacts) -> Classification {
     let unread = [Vec::new()];

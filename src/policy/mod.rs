@@ -9,6 +9,7 @@ mod declared;
 pub mod disposition;
 pub mod facts;
 mod frequency;
+pub mod handover;
 mod matching;
 mod objection;
 mod opt_in;

@@ -91,7 +91,7 @@ pub fn standing(record: &Record<'_>, topics: &[String]) -> Option<Finding> {
     Some(finding)
 }
 
-/// Only an explicit act of the person to this controller, by mail, confirmed where it must be.
+/// Only an explicit act of the person to this controller, on this channel, confirmed where it must be.
 fn lifts(record: &Record<'_>, recorded: &RecordedEvent) -> bool {
     let confirmed = match recorded.event.kind {
         EventType::OptIn => record.request(recorded).is_none(),
@@ -101,7 +101,7 @@ fn lifts(record: &Record<'_>, recorded: &RecordedEvent) -> bool {
         _ => false,
     };
     confirmed
-        && recorded.event.channel == "email"
+        && recorded.event.channel == record.channel
         && record::by_the_person(recorded)
         && record::is_worthy(recorded)
         && !period::is_ahead(recorded.at, record.now)

@@ -113,7 +113,7 @@ fn examine<'a>(question: &Question<'a>, recorded: &'a RecordedEvent, topic: &str
     let record = question.record;
     let checks: [(Condition, Option<Reason>); 7] = [
         (Condition::Kind, unless(recorded.event.kind != EventType::OptInPending, Reason::ConsentPending)),
-        (Condition::Channel, unless(recorded.event.channel == "email", Reason::ConsentChannel)),
+        (Condition::Channel, unless(recorded.event.channel == record.channel, Reason::ConsentChannel)),
         (Condition::Mechanism, worthless(recorded)),
         (Condition::Topic, unless(covers(record, recorded, topic), Reason::ConsentTopic)),
         (Condition::Controller, unless(given_to_us(record, recorded), Reason::ConsentController)),

@@ -54,21 +54,34 @@ pub enum Confirmation {
 pub struct Record<'a> {
     pub policy: &'a Policy,
     pub controller: &'a str,
+    /// By which means: consent to one is none to another, and an objection is to one or to all.
+    pub channel: &'a str,
     pub now: Timestamp,
     /// Versions of wordings that nobody has stored yet.
     missing_texts: &'a BTreeSet<String>,
     /// Of exactly this address, to any controller, what was erased left out; in the order in which they count.
     events: Vec<&'a RecordedEvent>,
-    /// Objections to this controller that concern e-mail, under any spelling of the address.
+    /// Objections to this controller that concern the channel, under any spelling of the address.
     objections: Vec<Objection>,
     requests: BTreeMap<i64, Request>,
     confirmations: BTreeMap<i64, Confirmation>,
 }
 
 impl<'a> Record<'a> {
+    /// About e-mail.
     pub fn read(
         policy: &'a Policy,
         controller: &'a str,
+        recipient: &EmailAddress,
+        consulted: &'a Consulted,
+        now: Timestamp,
+    ) -> Record<'a> {
+        Record::on_channel(policy, (controller, "email"), recipient, consulted, now)
+    }
+
+    pub fn on_channel(
+        policy: &'a Policy,
+        (controller, channel): (&'a str, &'a str),
         recipient: &EmailAddress,
         consulted: &'a Consulted,
         now: Timestamp,
@@ -77,6 +90,7 @@ impl<'a> Record<'a> {
         let mut record = Record {
             policy,
             controller,
+            channel,
             now,
             missing_texts: &consulted.missing_texts,
             events: known.collect(),
@@ -217,11 +231,11 @@ impl<'a> Record<'a> {
 
     /// A confirmation answers the latest open request for its topics.
     fn match_confirmations(&mut self) {
-        let by_mail: Vec<&RecordedEvent> =
-            self.events.iter().copied().filter(|recorded| recorded.event.channel == "email").collect();
-        let asked = by_mail.iter().filter(|recorded| self.needs_confirmation(recorded));
+        let by_it: Vec<&RecordedEvent> =
+            self.events.iter().copied().filter(|recorded| recorded.event.channel == self.channel).collect();
+        let asked = by_it.iter().filter(|recorded| self.needs_confirmation(recorded));
         self.requests = asked.map(|recorded| (recorded.seq, Request::Open)).collect();
-        for recorded in by_mail.into_iter().filter(|recorded| recorded.event.kind == EventType::OptInConfirmed) {
+        for recorded in by_it.into_iter().filter(|recorded| recorded.event.kind == EventType::OptInConfirmed) {
             let confirmation = self.answered_by(recorded);
             match confirmation {
                 Confirmation::Answers(seq) => _ = self.requests.insert(seq, Request::Confirmed),
@@ -275,8 +289,8 @@ impl<'a> Record<'a> {
     /// One for each topic it names, or one for everything.
     fn objections_of(&self, recorded: &RecordedEvent, controller: &str) -> Vec<Objection> {
         let event = &recorded.event;
-        let by_mail = matches!(event.channel.as_str(), "email" | "*");
-        if !event.kind.is_objection() || event.controller != controller || !by_mail {
+        let concerned = event.channel == self.channel || event.channel == "*";
+        if !event.kind.is_objection() || event.controller != controller || !concerned {
             return Vec::new();
         }
         let complaint = event.kind == EventType::Complaint;

@@ -15,8 +15,8 @@ use crate::consent::event::RecordedEvent;
 use crate::consent::state::{Consulted, Suppression};
 use crate::policy::classify::Classification;
 use crate::policy::decide::{Consultation, decide};
-use crate::policy::rules::{Class, Controller, Policy, Topic};
-use crate::policy::verdict::{Reason, Verdict};
+use crate::policy::rules::{Controller, Policy, Topic};
+use crate::policy::verdict::Verdict;
 use crate::smtp::address::EmailAddress;
 use crate::store::{Contact, Reader};
 
@@ -66,20 +66,7 @@ fn view<'a>(
 
 /// A plain promotional message on one topic.
 fn advertising(controller: &Controller, topic: &Topic) -> Classification {
-    Classification {
-        class: Class::Promotional,
-        rule: "topic".into(),
-        evidence: Vec::new(),
-        controller: Some(controller.id.clone()),
-        topics: vec![topic.path.clone()],
-        families: topic.families.clone(),
-        functions: Vec::new(),
-        kinds: Vec::new(),
-        flags: Vec::new(),
-        service_reason: Reason::SvcOk,
-        refused: None,
-        system: false,
-    }
+    Classification::of_advertising(&controller.id, vec![topic.path.clone()], topic.families.clone())
 }
 
 fn as_text(
