@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use clap::error::ErrorKind;
 use consentry::cli::Cli;
-use consentry::config::{Outside, parse_policy, parse_settings};
+use consentry::config::{MAPS, Outside, parse_policy, parse_settings};
+use consentry::consent::import::ImportMap;
 use consentry::policy::verdict::Reason;
 use consentry::policy::word::Word;
 use toml::{Table, Value};
@@ -176,9 +177,27 @@ fn every_policy_block_is_taken() {
 }
 
 #[test]
+fn every_map_that_is_shown_or_shipped_is_taken() {
+    let (shown, shipped) = (blocks("toml map"), Path::new(REPOSITORY).join("config/maps"));
+    assert!(!shown.is_empty());
+    for block in shown {
+        ImportMap::parse(&block.text).unwrap_or_else(|error| panic!("{}: {error}", block.place));
+    }
+    let files: BTreeSet<String> = fs::read_dir(shipped)
+        .unwrap()
+        .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(files, MAPS.iter().map(|(name, _)| (*name).to_owned()).collect());
+    for (name, text) in MAPS {
+        ImportMap::parse(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(page("docs/importing-contacts.md").contains(&format!("`{name}`")), "{name} is not explained");
+    }
+}
+
+#[test]
 fn no_toml_block_says_neither_settings_nor_policy() {
     for block in blocks("toml") {
-        let known = ["toml settings", "toml settings fragment", "toml policy", "toml policy fragment"];
+        let known = ["toml settings", "toml settings fragment", "toml policy", "toml policy fragment", "toml map"];
         assert!(known.contains(&block.kind.as_str()), "{}: ```{} is checked by nobody", block.place, block.kind);
     }
 }

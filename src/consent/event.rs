@@ -320,6 +320,7 @@ pub enum EventError {
     Unknown {
         field: String,
         nearest: Option<&'static str>,
+        kind: EventType,
     },
     WrongType {
         field: &'static str,
@@ -330,6 +331,17 @@ pub enum EventError {
         field: &'static str,
         cure: String,
     },
+}
+
+impl EventError {
+    /// The field it is about, where it is about one.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::NotJson(_) | Self::NotAnObject | Self::TooLong { .. } => None,
+            Self::Repeated { field } | Self::Unknown { field, .. } => Some(field),
+            Self::Missing { field, .. } | Self::WrongType { field, .. } | Self::Value { field, .. } => Some(field),
+        }
+    }
 }
 
 impl fmt::Display for EventError {
@@ -344,11 +356,10 @@ impl fmt::Display for EventError {
             }
             Self::Repeated { field } => write!(f, "`{field}`: stands there twice; keep one"),
             Self::Missing { field, cure } => write!(f, "`{field}`: missing; {cure}"),
-            Self::Unknown { field, nearest: Some(nearest) } => {
-                write!(f, "`{field}`: no such field; did you mean `{nearest}`?")
-            }
-            Self::Unknown { field, nearest: None } => {
-                write!(f, "`{field}`: no such field; put free remarks into `note` or `evidence`")
+            Self::Unknown { field, nearest, kind } => {
+                let meant = nearest.map_or(String::new(), |nearest| format!("; did you mean `{nearest}`?"));
+                let known = fields::of_kind(*kind).join(", ");
+                write!(f, "`{field}`: no such field{meant}; an event of type {kind} has {known}")
             }
             Self::WrongType { field, kind, belongs_to } => {
                 write!(f, "`{field}`: an event of type {kind} has no such field, it belongs to {belongs_to}")

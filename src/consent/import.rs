@@ -1,13 +1,21 @@
-//! Events in bulk, read from NDJSON or CSV: each line an event or a reason why it is none.
+//! Events in bulk, read from NDJSON or CSV: each line means events, or there is a reason why it does not.
+
+pub mod map;
+mod mapped;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, BufRead, Read};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::event::fields::{self, LONGEST_LINE};
 use super::event::{Actor, ConsentEvent, EventError, EventType, FIELDS, Field, Shape};
+pub use map::{ImportMap, MapError, Unproven};
+pub use mapped::mapped;
+pub use table::{Header, REFUSED, csv};
 
 /// What is filled in and checked beyond the form of each event.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +30,30 @@ pub struct Terms {
     pub digest: String,
 }
 
-/// One line: its number, and the event or what is wrong with it.
-pub type Line = (u64, Result<ConsentEvent, LineError>);
+/// One line: its number, and what it means or why it is refused.
+pub type Line = (u64, Result<Vec<Taken>, Refused>);
+
+/// An event of a line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Taken {
+    pub event: ConsentEvent,
+    /// It would have been an opt-in, had this been there.
+    pub unproven: Option<&'static str>,
+}
+
+/// A line that was not taken, with what it said.
+#[derive(Debug)]
+pub struct Refused {
+    pub error: LineError,
+    pub original: Original,
+}
+
+/// A line as it stood in the file.
+#[derive(Debug)]
+pub enum Original {
+    Text(String),
+    Record { header: Arc<Header>, cells: Vec<String> },
+}
 
 /// Why a line could not be taken.
 #[derive(Debug)]
@@ -32,6 +62,12 @@ pub enum LineError {
     Read(io::Error),
     NotUtf8,
     Csv(String),
+    /// A map does not know what to make of a cell.
+    Unexpected {
+        column: String,
+        found: String,
+        words: Vec<String>,
+    },
     Event(EventError),
 }
 
@@ -51,8 +87,14 @@ impl Terms {
         self.defaults.keys().try_for_each(|field| known_field(field).map(drop))
     }
 
-    /// Fills in what the file leaves out, and holds the event to the policy and to the rules about proof.
-    fn take(&self, mut object: Map<String, Value>, line: u64) -> Result<ConsentEvent, EventError> {
+    /// Fills in what the file leaves out, and holds the event to the policy and to the rules about proof. `place`: the
+    /// line, and which of several events of it.
+    fn take(
+        &self,
+        mut object: Map<String, Value>,
+        place: (u64, Option<usize>),
+        unproven: Unproven,
+    ) -> Result<Taken, EventError> {
         if let Some(kind) = self.defaults.get("type") {
             object.entry("type").or_insert_with(|| kind.as_str().into());
         }
@@ -62,12 +104,20 @@ impl Terms {
                 object.insert(field.clone(), value_of(field, Some(kind), text));
             }
         }
+        let missing = PROOF.into_iter().find(|(field, _)| !object.contains_key(*field)).map(|(field, _)| field);
+        let unproven = missing.filter(|_| unproven == Unproven::Collected && is_consent(kind));
+        if unproven.is_some() {
+            object = only_collected(object);
+        }
         let mut event = fields::read_object(object)?;
         self.known(&event)?;
         proven(&event)?;
         event.actor.get_or_insert(Actor::Import);
-        event.id.get_or_insert_with(|| format!("import:{}:{line}", self.digest));
-        Ok(event)
+        event.id.get_or_insert_with(|| match place {
+            (line, None) => format!("import:{}:{line}", self.digest),
+            (line, Some(index)) => format!("import:{}:{line}:{index}", self.digest),
+        });
+        Ok(Taken { event, unproven })
     }
 
     /// Whether the policy knows the event's controller and topics.
@@ -91,29 +141,46 @@ impl Terms {
     }
 }
 
+/// What an opt-in that was made elsewhere has to bring along, and why.
+const PROOF: [(&str, &str); 5] = [
+    ("topics", "say what was agreed to"),
+    ("at", "say when the person acted; the moment of an import proves nothing"),
+    ("source", "an import brings consent only with its proof: where it was given"),
+    ("mechanism", "an import brings consent only with its proof: how it was given"),
+    ("text_version", "an import brings consent only with its proof: which text was shown"),
+];
+
 /// An import raises permission only with proof, and never by its own date: when it came in says nothing about the person.
 fn proven(event: &ConsentEvent) -> Result<(), EventError> {
-    if !event.kind.raises_permission() {
+    if !event.kind.raises_permission() || event.provenance.as_deref() == Some(UNPROVEN) {
         return Ok(());
     }
-    let missing = |field, cure: &str| Err(EventError::Missing { field, cure: cure.into() });
-    if event.at.is_none() {
-        return missing("at", "say when the person acted; the moment of an import proves nothing");
-    }
-    let consent = matches!(event.kind, EventType::OptIn | EventType::OptInConfirmed);
-    match event {
-        _ if !consent => Ok(()),
-        ConsentEvent { source: None, .. } => {
-            missing("source", "an import brings consent only with its proof: where it was given")
-        }
-        ConsentEvent { mechanism: None, .. } => {
-            missing("mechanism", "an import brings consent only with its proof: how it was given")
-        }
-        ConsentEvent { text_version: None, .. } => {
-            missing("text_version", "an import brings consent only with its proof: which text was shown")
-        }
-        _ => Ok(()),
-    }
+    let consent = is_consent(event.kind);
+    let there = |field: &str| match field {
+        "at" => event.at.is_some(),
+        "source" => event.source.is_some(),
+        "mechanism" => event.mechanism.is_some(),
+        "text_version" => event.text_version.is_some(),
+        _ => true,
+    };
+    let missing = PROOF.into_iter().find(|(field, _)| (consent || *field == "at") && !there(field));
+    missing.map_or(Ok(()), |(field, cure)| Err(EventError::Missing { field, cure: cure.into() }))
+}
+
+fn is_consent(kind: EventType) -> bool {
+    matches!(kind, EventType::OptIn | EventType::OptInConfirmed)
+}
+
+/// The provenance that permits nothing but what the person permits anew.
+const UNPROVEN: &str = "import_unproven";
+
+/// What is left of an opt-in without proof: that the address was there, and since when.
+fn only_collected(mut object: Map<String, Value>) -> Map<String, Value> {
+    object.retain(|name, _| Field::find(name, EventType::Collected).is_some());
+    object.remove("channel");
+    object.insert("type".into(), EventType::Collected.as_str().into());
+    object.insert("provenance".into(), UNPROVEN.into());
+    object
 }
 
 fn some(names: &BTreeSet<String>) -> String {
@@ -138,25 +205,29 @@ pub fn ndjson<'a>(mut source: impl BufRead + 'a, terms: &'a Terms) -> impl Itera
                 Ok(Some(line)) => line,
                 Err(error) => {
                     broken = true;
-                    return Some((number, Err(LineError::Read(error))));
+                    let original = Original::Text(String::new());
+                    return Some((number, Err(Refused { error: LineError::Read(error), original })));
                 }
             };
             let line = if number == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line) } else { &line };
             if line.iter().any(|byte| !byte.is_ascii_whitespace()) {
-                return Some((number, ndjson_line(line, number, terms)));
+                let refused =
+                    |error| Refused { error, original: Original::Text(String::from_utf8_lossy(line).into_owned()) };
+                return Some((number, ndjson_line(line, number, terms).map(|taken| vec![taken]).map_err(refused)));
             }
         }
         None
     })
 }
 
-fn ndjson_line(line: &[u8], number: u64, terms: &Terms) -> Result<ConsentEvent, LineError> {
+fn ndjson_line(line: &[u8], number: u64, terms: &Terms) -> Result<Taken, LineError> {
     let text = str::from_utf8(line).map_err(|_| LineError::NotUtf8)?;
     if text.len() > LONGEST_LINE {
         return Err(LineError::Event(EventError::TooLong { bytes: text.len() }));
     }
-    let object = fields::parse_object(text).map_err(LineError::Event)?;
-    terms.take(object, number).map_err(LineError::Event)
+    let mut object = fields::parse_object(text).map_err(LineError::Event)?;
+    REFUSED.iter().for_each(|field| _ = object.remove(*field));
+    terms.take(object, (number, None), Unproven::Refuse).map_err(LineError::Event)
 }
 
 /// A line without its end. Of one that is too long only so much is kept that it is seen to be.
@@ -185,81 +256,6 @@ fn skip_line(source: &mut impl BufRead) -> io::Result<()> {
     }
 }
 
-/// One record a line under a line of column names. `columns`: column → field, the empty field leaves a column out;
-/// what is not in it goes by its own name.
-pub fn csv<'a>(
-    source: impl Read + 'a,
-    columns: &BTreeMap<String, String>,
-    terms: &'a Terms,
-) -> Result<impl Iterator<Item = Line> + 'a, LayoutError> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(source);
-    let names = reader.headers().map_err(|e| LayoutError::NoColumns(plain(&e)))?.clone();
-    let fields = layout(&names, columns)?;
-    let mut record = csv::StringRecord::new();
-    Ok(std::iter::from_fn(move || {
-        let read = reader.read_record(&mut record);
-        let number = record.position().map_or(0, csv::Position::line);
-        match read {
-            Ok(false) => None,
-            Ok(true) => {
-                let event = terms.take(record_object(&fields, &record), number).map_err(LineError::Event);
-                Some((number, event))
-            }
-            Err(error) => {
-                Some((error.position().map_or(number, csv::Position::line), Err(LineError::Csv(plain(&error)))))
-            }
-        }
-    }))
-}
-
-/// The field behind each column.
-fn layout(
-    names: &csv::StringRecord,
-    columns: &BTreeMap<String, String>,
-) -> Result<Vec<Option<&'static str>>, LayoutError> {
-    if let Some(column) = columns.keys().find(|column| !names.iter().any(|name| bare(name) == *column)) {
-        return Err(LayoutError::NoSuchColumn { column: column.clone() });
-    }
-    let mut seen = BTreeSet::new();
-    let mut fields = Vec::new();
-    for name in names.iter().map(bare) {
-        let field =
-            match columns.get(name).map(String::as_str) {
-                Some("") => None,
-                Some(field) => Some(known_field(field)?),
-                None => Some(known_field(name).map_err(|_| LayoutError::UnknownColumn {
-                    column: name.to_owned(),
-                    nearest: fields::nearest(name),
-                })?),
-            };
-        if let Some(field) = field
-            && !seen.insert(field)
-        {
-            return Err(LayoutError::Twice { field: field.to_owned() });
-        }
-        fields.push(field);
-    }
-    Ok(fields)
-}
-
-/// Spreadsheets put a byte order mark before the first name.
-fn bare(name: &str) -> &str {
-    name.trim_start_matches('\u{feff}')
-}
-
-/// An empty cell is an absent field.
-fn record_object(fields: &[Option<&'static str>], record: &csv::StringRecord) -> Map<String, Value> {
-    let cells = || {
-        fields
-            .iter()
-            .zip(record)
-            .filter_map(|(field, cell)| Some(((*field)?, cell)))
-            .filter(|(_, cell)| !cell.is_empty())
-    };
-    let kind = cells().find(|(field, _)| *field == "type").and_then(|(_, cell)| EventType::parse(cell));
-    cells().map(|(field, cell)| (field.to_owned(), value_of(field, kind, cell))).collect()
-}
-
 /// Text as the JSON value its field wants; what does not fit stays text, and is refused as such.
 pub fn value_of(field: &str, kind: Option<EventType>, text: &str) -> Value {
     let by_kind = kind.and_then(|kind| Field::find(field, kind));
@@ -279,25 +275,28 @@ pub fn value_of(field: &str, kind: Option<EventType>, text: &str) -> Value {
     }
 }
 
-/// The CSV reader's own words quote positions only, save for the ones about lengths.
-fn plain(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{len} cells, but {expected_len} columns; quote a cell that holds a comma")
-        }
-        csv::ErrorKind::Utf8 { .. } => "not UTF-8; save the file as UTF-8".into(),
-        csv::ErrorKind::Io(error) => error.to_string(),
-        _ => "not a CSV record".into(),
-    }
-}
-
 impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read(error) => write!(f, "cannot be read: {error}"),
             Self::NotUtf8 => f.write_str("not UTF-8; save the file as UTF-8"),
             Self::Csv(why) => f.write_str(why),
+            Self::Unexpected { column, found, words } => {
+                let words = words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+                write!(f, "column `{column}`: \"{found}\" is not expected; the map knows {words}")
+            }
             Self::Event(error) => error.fmt(f),
+        }
+    }
+}
+
+impl LineError {
+    /// The field it is about, where it is about one.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Event(error) => error.field(),
+            Self::Unexpected { column, .. } => Some(column),
+            Self::Read(_) | Self::NotUtf8 | Self::Csv(_) => None,
         }
     }
 }
@@ -314,7 +313,10 @@ impl fmt::Display for LayoutError {
             ),
             Self::UnknownField { field, nearest } => write!(f, "`{field}` is no field of an event{}", meant(nearest)),
             Self::Twice { field } => write!(f, "two columns are `{field}`; leave one out with --map 'COLUMN='"),
-            Self::NoSuchColumn { column } => write!(f, "the file has no column `{column}`"),
+            Self::NoSuchColumn { column } => write!(
+                f,
+                "the file has no column `{column}`; a map may name it otherwise under [also], or list it under `optional`"
+            ),
         }
     }
 }

@@ -10,27 +10,43 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use super::error::StoreError;
 use super::events;
 use super::moment::micros;
+use super::presence::Lookout;
 use super::schema::{self, Place};
 use crate::consent::event::ConsentEvent;
 
-/// How long events are added under the write lock, at first and at most. The commit comes on top, as slow as the
-/// device is, so the budget follows what a slice really took: together they stay well below 100 ms.
+/// How long events are added under the write lock beside a gate, at first and at most. The commit comes on top, as slow
+/// as the device is, so the budget follows what a slice really took: together they stay well below 100 ms.
 const FIRST_BUDGET: Duration = Duration::from_millis(10);
 const LARGEST_BUDGET: Duration = Duration::from_millis(20);
 const SMALLEST_BUDGET: Duration = Duration::from_millis(1);
 
-/// What a slice may take, commit included, before the next ones become smaller.
+/// What a slice may take beside a gate, commit included, before the next ones become smaller.
 const LONG: Duration = Duration::from_millis(40);
 
 /// How long the lock is left to others afterwards: several times as long as they wait between two tries.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// How long events are added while nobody else writes: enough that one sync costs nothing.
+const ALONE_BUDGET: Duration = Duration::from_millis(250);
+
+/// How many events are added between two looks for others.
+const LOOK_EVERY: u64 = 64;
+
+/// How many events the write-ahead log may hold before they are carried over, while nobody else writes.
+const CARRY_EVERY: u64 = 50_000;
+
+/// Addresses come in no order, so their indexes are written all over: what SQLite keeps of them in memory.
+const CACHE_KIB: i64 = 64 * 1024;
+
 /// Writes the events of one file. What was committed stays when it is killed, and the next run goes on behind it.
 pub struct Importer {
     db: Connection,
     place: Place,
+    lookout: Lookout,
     digest: String,
     budget: Duration,
+    /// Events in the write-ahead log.
+    carried_behind: u64,
 }
 
 /// How far an earlier run of the same file got.
@@ -49,6 +65,8 @@ pub struct Slice {
     pub known: u64,
     /// How long others could not write.
     pub held: Duration,
+    /// Nobody else was there when it ended.
+    pub alone: bool,
 }
 
 impl Importer {
@@ -57,6 +75,7 @@ impl Importer {
         let (db, place) = schema::open_writer(store)?;
         // What was written is carried into the database between slices, not while the lock is held.
         db.pragma_update(None, "wal_autocheckpoint", 0)?;
+        db.pragma_update(None, "cache_size", -CACHE_KIB)?;
         let progress = db
             .query_row(
                 "SELECT lines_done, events_added, finished_at IS NOT NULL FROM import WHERE digest = ?1",
@@ -64,21 +83,34 @@ impl Importer {
                 |row| Ok(Progress { lines_done: row.get(0)?, events_added: row.get(1)?, finished: row.get(2)? }),
             )
             .optional()?;
-        let digest = digest.to_owned();
-        Ok((Importer { db, place, digest, budget: FIRST_BUDGET }, progress.unwrap_or_default()))
+        let (lookout, digest) = (Lookout::open(store)?, digest.to_owned());
+        let importer = Importer { db, place, lookout, digest, budget: FIRST_BUDGET, carried_behind: 0 };
+        Ok((importer, progress.unwrap_or_default()))
     }
 
-    /// Takes events (with the line they stand on) from the front and writes them in one short transaction.
+    /// Takes events (with the line they stand on) from the front and writes them in one transaction, a short one when
+    /// somebody else writes too. The events of one line stay together.
     pub fn write_slice(&mut self, waiting: &mut VecDeque<(u64, ConsentEvent)>) -> Result<Slice, StoreError> {
         self.place.check()?;
         let now = Timestamp::now();
+        let mut alone = self.lookout.is_alone();
         let step = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (locked, mut slice, mut line) = (Instant::now(), Slice::default(), 0);
-        while locked.elapsed() < self.budget
-            && let Some((number, event)) = waiting.pop_front()
-        {
-            line = number;
-            if events::append(&step, &event, now)?.fresh { slice.added += 1 } else { slice.known += 1 }
+        while let Some((number, event)) = waiting.front() {
+            let events = slice.added + slice.known;
+            if *number != line && events > 0 {
+                alone = alone && (!events.is_multiple_of(LOOK_EVERY) || self.lookout.is_alone());
+                if locked.elapsed() >= if alone { ALONE_BUDGET } else { self.budget } {
+                    break;
+                }
+            }
+            line = *number;
+            if events::append(&step, event, now)?.fresh {
+                slice.added += 1
+            } else {
+                slice.known += 1
+            }
+            waiting.pop_front();
         }
         step.prepare_cached(
             "INSERT INTO import (digest, lines_done, events_added, started_at) VALUES (?1, ?2, ?3, ?4)
@@ -88,16 +120,24 @@ impl Importer {
         .execute(params![self.digest, line, slice.added, micros(now)])?;
         step.commit()?;
         slice.held = locked.elapsed();
-        self.leave_room(slice.held)?;
+        slice.alone = alone;
+        self.leave_room(&slice)?;
         Ok(slice)
     }
 
     /// Lets others write, and carries over what was written; PASSIVE waits for nobody and makes nobody wait.
-    fn leave_room(&mut self, held: Duration) -> Result<(), StoreError> {
-        self.budget = if held > LONG { self.budget / 2 } else { self.budget + self.budget / 4 };
-        self.budget = self.budget.clamp(SMALLEST_BUDGET, LARGEST_BUDGET);
+    fn leave_room(&mut self, slice: &Slice) -> Result<(), StoreError> {
+        self.carried_behind += slice.added;
+        if slice.alone && self.carried_behind < CARRY_EVERY {
+            return Ok(());
+        }
         self.db.query_row("PRAGMA wal_checkpoint (PASSIVE)", [], |_| Ok(()))?;
-        std::thread::sleep(PAUSE);
+        self.carried_behind = 0;
+        if !slice.alone {
+            self.budget = if slice.held > LONG { self.budget / 2 } else { self.budget + self.budget / 4 };
+            self.budget = self.budget.clamp(SMALLEST_BUDGET, LARGEST_BUDGET);
+            std::thread::sleep(PAUSE);
+        }
         Ok(())
     }
 

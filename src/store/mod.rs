@@ -10,6 +10,7 @@ mod journal;
 mod journal_query;
 mod moment;
 mod policies;
+mod presence;
 mod reader;
 mod schema;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use crate::consent::event::ConsentEvent;
 use crate::consent::token::HashKeys;
 use crate::policy::rules::Policy;
 use deliveries::Copy;
+use presence::Presence;
 use writer::{Change, Job, Writer, Written};
 
 pub use deliveries::Delivery;
@@ -70,10 +72,15 @@ impl Store {
     /// Opens or makes the store, brings its schema up to date, and starts the writer.
     pub fn open(path: &Path, hash_keys: HashKeys) -> Result<Store, StoreError> {
         let (db, place) = schema::open_writer(path)?;
+        // A bulk import makes room for whoever is there.
+        let presence = Presence::announce(path)?;
         let (jobs, waiting) = sync_channel(LONGEST_QUEUE);
         let health = Arc::new(Health::default());
         let writer = Writer { db, place, jobs: waiting, health: health.clone() };
-        let thread = thread::Builder::new().name("store-writer".into()).spawn(move || writer.run());
+        let thread = thread::Builder::new().name("store-writer".into()).spawn(move || {
+            let _seen = presence;
+            writer.run();
+        });
         let writer = thread.map_err(|e| StoreError::Failed(format!("no thread for the writer: {e}")))?;
         let inner = Inner {
             path: path.to_owned(),

@@ -1,27 +1,32 @@
-//! `contact import`: check everything, then write in slices that a running gate does not notice.
+//! `contact import`: check everything, then write, as fast as the store takes it or in slices that a running gate does
+//! not notice.
 
+mod refused;
 mod report;
+mod source;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ring::digest::{Context, SHA256};
 
 use super::record::pair;
 use super::terms;
 use crate::cli::{ANSWER_IS_NO, CliError, Globals};
 use crate::config;
-use crate::consent::import::{self, Line, Terms};
+use crate::consent::event::ConsentEvent;
+use crate::consent::import::{Line, Terms};
 use crate::store::{Importer, StoreError};
+use refused::RefusedLines;
 use report::Report;
+use source::Source;
 
-/// How many events are read ahead of the lock.
-const READ_AHEAD: usize = 2000;
+/// How many events are read ahead of the store, in batches of so many lines.
+const READ_AHEAD: usize = 10_000;
+const BATCH: usize = 500;
 
 /// How often a slice is tried again while another process holds the store.
 const TRIES: usize = 5;
@@ -35,18 +40,22 @@ pub(super) struct Args {
     /// How the file is written; else by its name
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Which column of a CSV file is which field; an empty FIELD leaves the column out
-    #[arg(long, value_name = "COLUMN=FIELD", value_parser = pair)]
-    map: Vec<(String, String)>,
+    /// Which column of a CSV file is which field (an empty FIELD leaves the column out); or a TOML file that says what
+    /// each row means; or one that ships: brevo, mailchimp-subscribed, mailchimp-unsubscribed, mailchimp-cleaned
+    #[arg(long, value_name = "COLUMN=FIELD|FILE")]
+    map: Vec<String>,
     /// What a line means that does not say it itself, like controller=shop
     #[arg(long, value_name = "FIELD=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
     /// Check only
     #[arg(long)]
     dry_run: bool,
-    /// Write the good lines though there are bad ones
+    /// Write the good lines though there are bad ones; these go with the reason into a file beside
     #[arg(long)]
     keep_going: bool,
+    /// Where the refused lines go; else beside FILE, as FILE.refused.ndjson or .csv
+    #[arg(long, value_name = "FILE")]
+    refused: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -62,48 +71,94 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> 
     let mut terms = terms(&policy);
     terms.defaults = args.set.iter().cloned().collect();
     terms.check().map_err(|e| CliError::Usage(format!("--set: {e}")))?;
-    let mut file = Source::open(args)?;
+    let mut file = Source::open(args, &policy.time_zone)?;
 
-    let mut report = check(&mut file, &terms)?;
+    let mut report = check(&mut file, &terms, args)?;
     terms.digest.clone_from(&file.digest);
     let may_write = !args.dry_run && (report.bad == 0 || args.keep_going);
     if may_write {
-        write(&mut file, &terms, &settings.store, &mut report)?;
+        write(&file, &terms, &settings.store, &mut report)?;
     }
     report.print(args.dry_run, globals)?;
     Ok(if report.bad == 0 || may_write { ExitCode::SUCCESS } else { ExitCode::from(ANSWER_IS_NO) })
 }
 
-/// The first pass: every line is read and held to policy and proof; nothing is written.
-fn check(file: &mut Source, terms: &Terms) -> Result<Report, CliError> {
+/// The first pass: every line is read and held to policy and proof; nothing is written but what is refused.
+fn check(file: &mut Source, terms: &Terms, args: &Args) -> Result<Report, CliError> {
     let mut report = Report::default();
-    let progress = file.progress("checking");
-    let mut digest = Context::new(&SHA256);
-    let source = Watched { inner: file.rewind()?, digest: Some(&mut digest), progress: &progress };
-    for (line, read) in file.layout.lines(source, terms)? {
-        report.count(line, read);
+    let beside = args.file.with_extension(file.refused_extension());
+    let kept = (args.keep_going && !args.dry_run) || args.refused.is_some();
+    let mut refused = kept.then(|| RefusedLines::at(args.refused.as_ref().unwrap_or(&beside)));
+    if refused.as_ref().is_some_and(|refused| refused.path == args.file) {
+        return Err(CliError::Usage("--refused: name another file than the one that is read".into()));
     }
-    progress.finish_and_clear();
-    file.digest = file.layout.digest(digest, terms);
+    file.check(terms, |(line, read)| {
+        if let (Err(error), Some(refused)) = (&read, &mut refused) {
+            refused.write(line, error)?;
+        }
+        report.count(line, read);
+        Ok(())
+    })?;
+    if let Some(refused) = refused {
+        let path = refused.path.clone();
+        report.refused = refused.finish()?.then_some(path);
+    }
     Ok(report)
 }
 
-/// The second pass: slices, each of which says how far it got.
-fn write(file: &mut Source, terms: &Terms, store: &Path, report: &mut Report) -> Result<(), CliError> {
+/// The second pass: read on a thread of its own, written in slices, each of which says how far it got.
+fn write(file: &Source, terms: &Terms, store: &Path, report: &mut Report) -> Result<(), CliError> {
     let (mut importer, earlier) = Importer::open(store, &file.digest)?;
     report.earlier = earlier;
     if earlier.finished {
         return Ok(());
     }
     let progress = file.progress("writing");
-    let source = Watched { inner: file.rewind()?, digest: None, progress: &progress };
-    let lines = file.layout.lines(source, terms)?;
-    let mut events =
-        lines.filter_map(|(line, read)| Some((line, read.ok()?))).filter(|(line, _)| *line > earlier.lines_done);
+    let (send, batches) = sync_channel(READ_AHEAD / BATCH);
+    thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let lines = file.lines(terms, &progress)?;
+            send_batches(lines.filter(|(line, _)| *line > earlier.lines_done), send);
+            Ok(())
+        });
+        let written = write_batches(&mut importer, &batches, report);
+        // Whoever reads stops when nobody takes what it reads.
+        drop(batches);
+        reading.join().unwrap_or_else(|_| Err(CliError::Failed("the file could not be read".into())))?;
+        written
+    })?;
+    progress.finish_and_clear();
+    file.check_unchanged()?;
+    Ok(importer.finish()?)
+}
+
+type Batch = Vec<(u64, ConsentEvent)>;
+
+fn send_batches(lines: impl Iterator<Item = Line>, to: SyncSender<Batch>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    for (line, read) in lines {
+        batch.extend(read.into_iter().flatten().map(|taken| (line, taken.event)));
+        if batch.len() >= BATCH && to.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))).is_err() {
+            return;
+        }
+    }
+    // An error says that nobody takes it any more.
+    _ = to.send(batch);
+}
+
+fn write_batches(importer: &mut Importer, batches: &Receiver<Batch>, report: &mut Report) -> Result<(), CliError> {
     let mut waiting = VecDeque::new();
     loop {
-        waiting.extend(events.by_ref().take(READ_AHEAD - waiting.len().min(READ_AHEAD)));
-        let Some((line, _)) = waiting.front() else { break };
+        if waiting.is_empty() {
+            let Ok(batch) = batches.recv() else { return Ok(()) };
+            waiting.extend(batch);
+        }
+        while waiting.len() < READ_AHEAD
+            && let Ok(batch) = batches.try_recv()
+        {
+            waiting.extend(batch);
+        }
+        let Some((line, _)) = waiting.front() else { continue };
         let line = *line;
         let slice = patiently(|| importer.write_slice(&mut waiting)).map_err(|error| {
             CliError::Failed(format!(
@@ -112,9 +167,6 @@ fn write(file: &mut Source, terms: &Terms, store: &Path, report: &mut Report) ->
         })?;
         report.wrote(&slice);
     }
-    progress.finish_and_clear();
-    file.check_unchanged()?;
-    Ok(importer.finish()?)
 }
 
 /// Each try waits on its own for the lock; nothing was taken from the line when it was not given.
@@ -125,102 +177,5 @@ fn patiently<T>(mut attempt: impl FnMut() -> Result<T, StoreError>) -> Result<T,
             Err(error) if error.is_busy() && tries < TRIES => tries += 1,
             answer => return answer,
         }
-    }
-}
-
-/// The file, and how it is read.
-struct Source {
-    file: File,
-    path: PathBuf,
-    length: u64,
-    modified: Option<std::time::SystemTime>,
-    layout: Layout,
-    digest: String,
-}
-
-struct Layout {
-    format: Format,
-    columns: BTreeMap<String, String>,
-}
-
-impl Source {
-    fn open(args: &Args) -> Result<Source, CliError> {
-        let told = |e: io::Error| CliError::Usage(format!("{}: {e}", args.file.display()));
-        let file = File::open(&args.file).map_err(told)?;
-        let found = file.metadata().map_err(told)?;
-        if !found.is_file() {
-            return Err(CliError::Usage(format!("{}: not a file; it is read twice", args.file.display())));
-        }
-        let is_csv = args.file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-        let format = args.format.unwrap_or(if is_csv { Format::Csv } else { Format::Ndjson });
-        if format == Format::Ndjson && !args.map.is_empty() {
-            return Err(CliError::Usage("--map is for --format csv; NDJSON names its fields itself".into()));
-        }
-        let layout = Layout { format, columns: args.map.iter().cloned().collect() };
-        let modified = found.modified().ok();
-        Ok(Source { file, path: args.file.clone(), length: found.len(), modified, layout, digest: String::new() })
-    }
-
-    fn rewind(&self) -> Result<BufReader<&File>, CliError> {
-        (&self.file).rewind().map_err(|e| CliError::Failed(format!("{}: {e}", self.path.display())))?;
-        Ok(BufReader::with_capacity(256 * 1024, &self.file))
-    }
-
-    /// What was written must be what was checked.
-    fn check_unchanged(&self) -> Result<(), CliError> {
-        let now = self.file.metadata().map(|found| (found.len(), found.modified().ok()));
-        if now.is_ok_and(|now| now == (self.length, self.modified)) {
-            return Ok(());
-        }
-        Err(CliError::Failed(format!("{}: changed while it was read; import it again", self.path.display())))
-    }
-
-    /// A bar over the bytes, on a terminal only.
-    fn progress(&self, doing: &'static str) -> ProgressBar {
-        let bar = ProgressBar::with_draw_target(Some(self.length), ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{msg} {wide_bar} {percent}% {eta}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_message(doing);
-        bar
-    }
-}
-
-impl Layout {
-    fn lines<'a>(
-        &self,
-        source: impl Read + 'a,
-        terms: &'a Terms,
-    ) -> Result<Box<dyn Iterator<Item = Line> + 'a>, CliError> {
-        Ok(match self.format {
-            Format::Ndjson => Box::new(import::ndjson(BufReader::new(source), terms)),
-            Format::Csv => {
-                let lines = import::csv(source, &self.columns, terms);
-                Box::new(lines.map_err(|e| CliError::Usage(e.to_string()))?)
-            }
-        })
-    }
-
-    /// The same bytes read in another way are other events.
-    fn digest(&self, mut context: Context, terms: &Terms) -> String {
-        context.update(format!("{:?} {:?} {:?}", self.format, self.columns, terms.defaults).as_bytes());
-        context.finish().as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-/// Bytes on their way through, hashed and shown.
-struct Watched<'a, R> {
-    inner: R,
-    digest: Option<&'a mut Context>,
-    progress: &'a ProgressBar,
-}
-
-impl<R: Read> Read for Watched<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.inner.read(buffer)?;
-        if let Some(digest) = &mut self.digest {
-            digest.update(&buffer[..length]);
-        }
-        self.progress.inc(length as u64);
-        Ok(length)
     }
 }

@@ -175,6 +175,11 @@ pub fn read_object(object: Map<String, Value>) -> Result<ConsentEvent, EventErro
     serde_json::from_value(Value::Object(object)).map_err(|e| EventError::NotJson(e.to_string()))
 }
 
+/// The names of all fields an event of this type may have.
+pub fn of_kind(kind: EventType) -> Vec<&'static str> {
+    FIELDS.iter().filter(|field| field.belongs_to(kind)).map(|field| field.name).collect()
+}
+
 pub fn kind_of(object: &Map<String, Value>) -> Result<EventType, EventError> {
     let wrong = || EventError::Value { field: "type", cure: Shape::Type.cure() };
     let value = object.get("type").ok_or_else(|| EventError::Missing { field: "type", cure: Shape::Type.cure() })?;
@@ -184,7 +189,7 @@ pub fn kind_of(object: &Map<String, Value>) -> Result<EventType, EventError> {
 fn misplaced(name: &str, kind: EventType) -> EventError {
     let elsewhere: Vec<&Field> = FIELDS.iter().filter(|field| field.name == name).collect();
     let Some(first) = elsewhere.first() else {
-        return EventError::Unknown { field: shown(name), nearest: nearest(name) };
+        return EventError::Unknown { field: shown(name), nearest: nearest(name), kind };
     };
     let kinds: Vec<&str> = elsewhere.iter().flat_map(|field| field.kinds).map(|kind| kind.as_str()).collect();
     EventError::WrongType { field: first.name, kind, belongs_to: kinds.join(", ") }
@@ -233,7 +238,7 @@ impl Shape {
             Self::Controller => value.as_str().is_some_and(is_name),
             Self::Type => value.as_str().and_then(EventType::parse).is_some(),
             Self::Text => value.as_str().is_some_and(is_text),
-            Self::Moment => value.as_str().is_some_and(|text| text.parse::<Timestamp>().is_ok()),
+            Self::Moment => value.as_str().is_some_and(is_moment),
             Self::Flag => value.is_boolean(),
             Self::Names => is_list(value, is_name),
             Self::Topics => is_list(value, is_topic),
@@ -273,6 +278,14 @@ fn is_name(text: &str) -> bool {
 
 fn is_topic(text: &str) -> bool {
     text == "*" || (is_name(text) && !text.contains('*') && text.split('/').all(|step| !step.is_empty()))
+}
+
+/// RFC 3339 and no more: a zone in brackets behind the offset would be read by nobody, and no clock on earth is more than
+/// 14 hours off.
+fn is_moment(text: &str) -> bool {
+    let offset = text.get(10..).and_then(|time| time.rsplit_once(['+', '-'])).map(|(_, offset)| offset);
+    let exists = |offset: &str| offset.get(..2).and_then(|hours| hours.parse::<u8>().ok()).is_some_and(|h| h <= 14);
+    !text.contains('[') && offset.is_none_or(exists) && text.parse::<Timestamp>().is_ok()
 }
 
 fn is_list(value: &Value, right: impl Fn(&str) -> bool) -> bool {

@@ -71,7 +71,10 @@ fn a_wrong_value_is_refused_with_the_cure() {
             r#""type":"opt_in","Text-Version":"x","topics":["offers"]"#,
             "`Text-Version`: no such field; did you mean `text_version`?",
         ),
-        (r#""type":"erase","colour":"red""#, "`colour`: no such field; put free remarks into `note` or `evidence`"),
+        (
+            r#""type":"erase","colour":"red""#,
+            "`colour`: no such field; an event of type erase has address, controller, type, at, ",
+        ),
         (
             r#""type":"opt_in","topics":["o"],"families":["book"]"#,
             "`families`: an event of type opt_in has no such field, it belongs to collected, purchase",

@@ -16,8 +16,11 @@ fn defaults(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 fn told(lines: impl Iterator<Item = Line>) -> Vec<String> {
     let tell = |(number, read): Line| match read {
-        Ok(event) => format!("{number}: {}", event.to_canonical_json()),
-        Err(error) => format!("{number}: {error}"),
+        Ok(taken) => {
+            let events: Vec<String> = taken.iter().map(|taken| taken.event.to_canonical_json()).collect();
+            format!("{number}: {}", events.join(" "))
+        }
+        Err(refused) => format!("{number}: {}", refused.error),
     };
     lines.map(tell).collect()
 }
@@ -146,9 +149,153 @@ fn a_column_that_is_no_field_is_refused_before_the_first_line() {
         refused("m,address", &[("m", "address")]),
         "two columns are `address`; leave one out with --map 'COLUMN='"
     );
-    assert_eq!(refused("address", &[("mail", "address")]), "the file has no column `mail`");
+    assert!(refused("address", &[("mail", "address")]).starts_with("the file has no column `mail`"));
     assert_eq!(
         Terms { defaults: defaults(&[("kinds", "x")]), ..terms() }.check().unwrap_err().to_string(),
         "`kinds` is no field of an event (perhaps `kind`)"
     );
+}
+
+const MAP: &str = r#"
+    time_zone = "Europe/Paris"
+    dates = ["%d/%m/%Y %H:%M", "%d/%m/%Y"]
+    unproven = "collected"
+    optional = ["Shoe size"]
+    [also]
+    Mail = ["E-mail"]
+    [expect]
+    Out = ["yes", ""]
+    [every]
+    address = { column = "Mail" }
+    controller = "shop"
+    source = "import:old"
+    [[event]]
+    when.Out = "yes"
+    type = "object"
+    channel = "*"
+    at = { column = ["Left", "Joined"] }
+    note = { text = "list {List}" }
+    [[event]]
+    unless.Out = "yes"
+    unless.Joined = { present = true }
+    type = "opt_in"
+    id = { text = "old:{Mail}" }
+    at = { column = "Joined" }
+    topics = { column = "Likes", split = ",", translate = { Books = "offers/books", Prints = "offers/print" }, others = "drop" }
+    mechanism = { column = "How", translate = { box = "unticked_box_ticked" } }
+    evidence = { size = { column = "Shoe size" }, list = { column = "List" } }
+"#;
+
+fn by_map(map: &str, file: &str, set: &[(&str, &str)]) -> Vec<String> {
+    let map = ImportMap::parse(map).unwrap_or_else(|e| panic!("{e}"));
+    let terms = Terms { defaults: defaults(set), ..terms() };
+    let zone = jiff::tz::TimeZone::UTC;
+    told(mapped(file.as_bytes(), &map, &terms, &zone).unwrap_or_else(|e| panic!("{e}")))
+}
+
+#[test]
+fn a_map_says_which_events_a_row_means() {
+    let header = "E-MAIL;Out;Joined;Left;List;Likes;How\n";
+    let row = |cells: &str, set: &[(&str, &str)]| by_map(MAP, &format!("{header}{cells}\n"), set).remove(0);
+    let proof = [("text_version", "n-1")];
+
+    let objection = row("a@x.example;Yes;01/02/2024;05/07/2024 10:00;7;;", &[]);
+    let at = r#""at":"2024-07-05T08:00:00Z","channel":"*","controller":"shop","id":"import:d1:2:0""#;
+    assert!(objection.contains(at) && objection.contains(r#""note":"list 7""#), "{objection}");
+    assert_eq!(objection.matches("\"type\"").count(), 1, "{objection}");
+
+    let consent = row("a@x.example;;01/02/2024;;7;\"Books\", Garden , prints;Box", &proof);
+    for part in [
+        r#""at":"2024-01-31T23:00:00Z""#,
+        r#""evidence":{"list":"7"}"#,
+        r#""id":"old:a@x.example""#,
+        r#""mechanism":"unticked_box_ticked""#,
+        r#""topics":["offers/books","offers/print"]"#,
+        r#""source":"import:old""#,
+        r#""type":"opt_in""#,
+    ] {
+        assert!(consent.contains(part), "{part} in {consent}");
+    }
+    // The command line goes before what the map says of every row, not before what it says of one.
+    let set = [("text_version", "n-1"), ("source", "web:form"), ("mechanism", "written")];
+    let said = row("a@x.example;;01/02/2024;;7;Books;box", &set);
+    assert!(said.contains(r#""source":"web:form""#) && said.contains("unticked_box_ticked"), "{said}");
+
+    let table = [
+        ("a@x.example;no;;;;;", "2: column `Out`: \"no\" is not expected; the map knows \"yes\", \"\""),
+        (
+            "a@x.example;;30/02/2024;;;Books;box",
+            "2: `at`: \"30/02/2024\" is no date that exists; the map reads %d/%m/%Y",
+        ),
+        ("a@x.example;;01/02/2024;;;Books;wink", "2: `mechanism`: \"wink\" is not among what the map translates: box"),
+        ("a@x.example;;01/02/2024", "2: 3 cells, but 7 columns"),
+    ];
+    for (cells, refused) in table {
+        let said = row(cells, &proof);
+        assert!(said.starts_with(refused), "{cells}: {said}");
+    }
+}
+
+#[test]
+fn an_opt_in_without_proof_is_an_address_of_which_nothing_is_proven() {
+    let header = "Mail;Out;Joined;Left;List;Likes;How\n";
+    let table = [
+        ("a@x.example;;01/02/2024;;;Books;box", "text_version", Some("text_version")),
+        ("a@x.example;;01/02/2024;;;;box", "", Some("topics")),
+        ("a@x.example;;01/02/2024;;;Books;", "", Some("mechanism")),
+        ("a@x.example;;01/02/2024;;;Books;box", "", None),
+    ];
+    let map = ImportMap::parse(MAP).unwrap();
+    for (cells, without, missing) in table {
+        let set: &[(&str, &str)] = if without.is_empty() { &[("text_version", "n-1")] } else { &[] };
+        let terms = Terms { defaults: defaults(set), ..terms() };
+        let file = format!("{header}{cells}\n");
+        let (_, read) = mapped(file.as_bytes(), &map, &terms, &jiff::tz::TimeZone::UTC).unwrap().next().unwrap();
+        let taken = read.unwrap().remove(0);
+        assert_eq!(taken.unproven, missing, "{cells}");
+        if missing.is_some() {
+            assert_eq!(taken.event.kind, EventType::Collected);
+            assert_eq!(taken.event.provenance.as_deref(), Some("import_unproven"));
+        }
+    }
+    let strict = MAP.replace("unproven = \"collected\"", "");
+    let file = format!("{header}a@x.example;;01/02/2024;;;Books;box\n");
+    assert!(by_map(&strict, &file, &[])[0].starts_with("2: `text_version`: missing"));
+}
+
+#[test]
+fn a_map_that_cannot_be_meant_is_refused_with_its_place() {
+    let event = "[every]\naddress = { column = \"A\" }\n[[event]]\ntype = \"object\"\n";
+    let with = |line: &str| format!("{line}\n{event}");
+    let table = [
+        (with("time_zone = \"Europe/Pariss\""), "time_zone: no zone `Europe/Pariss`; write the name of a zone"),
+        (with("dates = [\"day\"]"), "dates: \"day\" is no format"),
+        (with("delimiter = \"ab\""), "delimiter: write one character"),
+        (with("unproven = \"maybe\""), "unproven: write \"refuse\" or \"collected\""),
+        (with("colour = 1"), "no key `colour` here; there are about, delimiter"),
+        ("[every]\n".to_owned(), "event: write one [[event]] for each event"),
+        ("[[event]]\ntype = \"objekt\"\n".to_owned(), "[[event]] 1: `type`: write one of collected"),
+        (format!("{event}colour = \"red\"\n"), "[[event]] 1: `colour` is no field of an event; there are actor"),
+        (format!("{event}note = 7\n"), "[[event]] 1, `note`: write a text, a list"),
+        (format!("{event}note = {{ text = \"a {{B\" }}\n"), "[[event]] 1, `note`: a { is not closed"),
+        (format!("{event}at = {{ column = \"B\", split = \"\" }}\n"), "[[event]] 1, `at`: `split`: write the"),
+        (format!("{event}when.B = 7\n"), "[[event]] 1, `when`.\"B\": write a text or a list of texts"),
+        ("a = [".to_owned(), "TOML parse error at line 1"),
+    ];
+    for (text, wrong) in table {
+        let said = ImportMap::parse(&text).unwrap_err().to_string();
+        assert!(said.starts_with(wrong), "{text}\n said {said}");
+    }
+}
+
+#[test]
+fn a_file_without_a_column_of_the_map_is_refused_unless_it_may_be_missing() {
+    let map = ImportMap::parse(MAP).unwrap();
+    let open = |header: &str| {
+        let (terms, zone) = (terms(), jiff::tz::TimeZone::UTC);
+        mapped(header.as_bytes(), &map, &terms, &zone).err().map(|e| e.to_string())
+    };
+    assert_eq!(open("mail,out,joined,left,list,likes,how,shoe size\n"), None);
+    assert_eq!(open("mail,out,joined,left,list,likes,how\n"), None);
+    assert!(open("mail,joined,left,list,likes,how\n").unwrap().starts_with("the file has no column `Out`"));
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::cli::table::{printable, table};
 use crate::cli::{CliError, Globals};
-use crate::consent::event::ConsentEvent;
-use crate::consent::import::LineError;
+use crate::consent::import::{Refused, Taken};
 use crate::store::{Progress, Slice};
 
 /// How many bad lines are told one by one.
@@ -20,21 +20,34 @@ pub(super) struct Report {
     /// By controller and type.
     good: BTreeMap<(String, &'static str), u64>,
     pub bad: u64,
-    /// The first of them.
-    listed: Vec<(u64, String)>,
+    /// The first of them: line, field, reason.
+    listed: Vec<(u64, Option<String>, String)>,
+    /// The file they are in.
+    pub refused: Option<PathBuf>,
+    /// Opt-ins that count as addresses alone, by what their proof lacks.
+    unproven: BTreeMap<&'static str, u64>,
+    /// Lines that mean nothing by the map.
+    silent: u64,
     written: Slice,
     longest: Duration,
     pub earlier: Progress,
 }
 
 impl Report {
-    pub fn count(&mut self, line: u64, read: Result<ConsentEvent, LineError>) {
+    pub fn count(&mut self, line: u64, read: Result<Vec<Taken>, Refused>) {
         match read {
-            Ok(event) => *self.good.entry((event.controller, event.kind.as_str())).or_default() += 1,
-            Err(error) => {
+            Ok(taken) => {
+                self.silent += u64::from(taken.is_empty());
+                for Taken { event, unproven } in taken {
+                    *self.good.entry((event.controller, event.kind.as_str())).or_default() += 1;
+                    unproven.into_iter().for_each(|field| *self.unproven.entry(field).or_default() += 1);
+                }
+            }
+            Err(refused) => {
                 self.bad += 1;
                 if self.listed.len() < LISTED {
-                    self.listed.push((line, error.to_string()));
+                    let field = refused.error.field().map(str::to_owned);
+                    self.listed.push((line, field, refused.error.to_string()));
                 }
             }
         }
@@ -43,7 +56,9 @@ impl Report {
     pub fn wrote(&mut self, slice: &Slice) {
         self.written.added += slice.added;
         self.written.known += slice.known;
-        self.longest = self.longest.max(slice.held);
+        if !slice.alone {
+            self.longest = self.longest.max(slice.held);
+        }
     }
 
     pub fn print(&self, dry_run: bool, globals: &Globals) -> Result<(), CliError> {
@@ -60,12 +75,25 @@ impl Report {
             counts.add_row([controller.as_str(), kind, &count.to_string()]);
         }
         let mut text = format!("{counts}\n");
-        for (line, error) in &self.listed {
+        for (line, _, error) in &self.listed {
             _ = writeln!(text, "line {line}: {}", printable(error));
         }
         let unlisted = self.bad - self.listed.len() as u64;
         if unlisted > 0 {
             _ = writeln!(text, "and {unlisted} more bad lines");
+        }
+        if let Some(path) = &self.refused {
+            _ = writeln!(text, "the refused lines are in {}, each with its reason", path.display());
+        }
+        for (field, count) in &self.unproven {
+            _ = writeln!(
+                text,
+                "{count} opt-ins prove nothing (`{field}` is missing) and count as `collected`, which permits no \
+                 mail; say it with --set {field}=… where it is known"
+            );
+        }
+        if self.silent > 0 {
+            _ = writeln!(text, "{} lines mean no event by this map", self.silent);
         }
         let good: u64 = self.good.values().sum();
         _ = writeln!(text, "{good} good, {} bad; {}", self.bad, self.outcome(dry_run));
@@ -95,11 +123,15 @@ impl Report {
             .good
             .iter()
             .map(|((controller, kind), count)| json!({"controller": controller, "type": kind, "events": count}));
-        let listed = self.listed.iter().map(|(line, error)| json!({"line": line, "error": error}));
+        let listed =
+            self.listed.iter().map(|(line, field, error)| json!({"line": line, "field": field, "error": error}));
         json!({
             "good": good.collect::<Vec<_>>(),
             "bad": self.bad,
             "bad_lines": listed.collect::<Vec<_>>(),
+            "refused_file": self.refused,
+            "unproven": self.unproven,
+            "lines_without_event": self.silent,
             "dry_run": dry_run,
             "added": self.written.added,
             "known": self.written.known,
