@@ -16,8 +16,9 @@ use crate::config::{self, ListenerSettings, Settings, load_policy, parse_sources
 use crate::consent::state::Consulted;
 use crate::message::head::{HeadLimits, MessageHead};
 use crate::policy::classify::{ALWAYS_READ, Classification, classify};
-use crate::policy::decide::{Consultation, decide};
+use crate::policy::decide::Consultation;
 use crate::policy::facts::MessageFacts;
+use crate::policy::link::{decide_with_link, decide_with_link_again};
 use crate::policy::rules::Policy;
 use crate::policy::verdict::{Decision, Verdict};
 use crate::smtp::address::{EmailAddress, ReversePath};
@@ -100,27 +101,33 @@ fn fresh(args: &Args, globals: &Globals, path: &PathBuf) -> Result<Explanation, 
     if let Err(error) = &consulted {
         notes.push(format!("store: {error}"));
     }
+    let failing = consulted.as_ref().ok().and_then(|(_, failing)| *failing);
+    notes.extend(failing.map(|since| {
+        let since = since.to_zoned(policy.time_zone.clone());
+        format!("the unsubscribe address has been failing since {}", since.strftime("%Y-%m-%d %H:%M %Z"))
+    }));
     let at = args.at.map_or_else(Timestamp::now, |at| at.resolve(Timestamp::now()));
     let verdicts = args.to.iter().enumerate().map(|(n, recipient)| {
-        let consultation = consulted.as_ref().map_or(Consultation::Unavailable, |known| Consultation::Known(&known[n]));
-        decide(&policy, &classification, recipient, consultation, at)
+        let consultation =
+            consulted.as_ref().map_or(Consultation::Unavailable, |(known, _)| Consultation::Known(&known[n]));
+        decide_with_link(&policy, &classification, recipient, consultation, failing, at)
     });
     let verdicts = verdicts.collect();
     Ok(Explanation { reference: None, at, policy, classification, verdicts, recorded: Vec::new(), notes })
 }
 
-/// As the live path: mail whose verdict depends on nobody's consent asks nothing.
+/// As the live path: mail whose verdict depends on nobody's consent asks nothing. With since when our link is failing.
 fn consult(
     settings: &Settings,
     classification: &Classification,
     recipients: &[EmailAddress],
-) -> Result<Vec<Consulted>, StoreError> {
+) -> Result<(Vec<Consulted>, Option<Timestamp>), StoreError> {
     match &classification.controller {
         Some(controller) if classification.asks_about_the_recipient() => {
             let mut reader = Reader::open(&settings.store, settings.hash_keys.clone())?;
-            Ok(reader.consult(controller, recipients)?.0)
+            Ok((reader.consult(controller, recipients)?.0, reader.link_failing_since()?))
         }
-        _ => Ok(vec![Consulted::default(); recipients.len()]),
+        _ => Ok((vec![Consulted::default(); recipients.len()], None)),
     }
 }
 
@@ -207,7 +214,7 @@ fn decide_again(
         }
         (Some(controller), seq) => reader.consult_as_of(controller, &recipient, seq, story.message.at)?,
     };
-    Ok(decide(policy, classification, &recipient, Consultation::Known(&known), at))
+    Ok(decide_with_link_again(policy, classification, &recipient, &known, &decision.because, at))
 }
 
 /// With nothing changed the verdict is the recorded one; where it is not, something else was different then.

@@ -179,6 +179,12 @@ pub struct PublicWeb {
     pub mail_from: Option<EmailAddress>,
     /// By which upstream it leaves.
     pub mail_upstream: String,
+    /// How often the gate looks whether `base_url` leads to it.
+    pub check_every: Duration,
+    /// Where to connect for that, when the name does not lead there from here.
+    pub check_via: Option<(String, u16)>,
+    /// Who may have signed its certificate, instead of the system's roots.
+    pub check_ca_file: Option<PathBuf>,
 }
 
 /// Health: never the outside world.

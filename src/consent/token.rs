@@ -30,6 +30,18 @@ impl SealingKeys {
     }
 }
 
+impl SealingKeys {
+    /// What only a holder of these keys can say to a challenge, the sealing key's answer first. Whoever says it opens
+    /// the links that are sealed here.
+    pub fn answers(&self, challenge: &str) -> Vec<String> {
+        let answer = |key: &[u8; 32]| {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+            URL_SAFE_NO_PAD.encode(hmac::sign(&key, format!("who is there?\0{challenge}").as_bytes()))
+        };
+        self.0.iter().map(answer).collect()
+    }
+}
+
 impl fmt::Debug for SealingKeys {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "SealingKeys({} redacted)", self.0.len())

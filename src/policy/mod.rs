@@ -10,6 +10,7 @@ pub mod disposition;
 pub mod facts;
 mod frequency;
 pub mod handover;
+pub mod link;
 mod matching;
 mod objection;
 mod opt_in;

@@ -17,8 +17,9 @@ use super::upstream::{Content, Handover};
 use crate::config::Ledger;
 use crate::message::edit::HeaderEdits;
 use crate::message::head::MessageHead;
-use crate::policy::decide::{Consultation, decide};
+use crate::policy::decide::Consultation;
 use crate::policy::disposition::is_personal;
+use crate::policy::link::decide_with_link;
 use crate::policy::rules::NotifySender;
 use crate::policy::verdict::{Decision, Verdict};
 use crate::smtp::address::EmailAddress;
@@ -248,7 +249,8 @@ async fn still_permitted(transaction: &mut Transaction<'_>, n: usize) -> Result<
     let policy = &transaction.mail.policy;
     let consultation = Consultation::Known(&known[0]);
     let now = jiff::Timestamp::now();
-    let verdict = decide(policy, &transaction.classification, &recipient[0], consultation, now);
+    let failing = transaction.worker.gate.link.failing_since();
+    let verdict = decide_with_link(policy, &transaction.classification, &recipient[0], consultation, failing, now);
     if verdict.decision == Decision::Allow {
         return Ok(true);
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio_rustls::TlsAcceptor;
 
 use super::in_flight::InFlight;
+use super::link::LinkState;
 use super::spool::SpoolSpace;
 use super::tls::{self, TlsError};
 use super::upstream::Upstream;
@@ -33,6 +34,7 @@ pub struct Gate {
     pub doors: BTreeMap<String, Arc<Door>>,
     pub spool: Arc<SpoolSpace>,
     pub in_flight: InFlight,
+    pub link: LinkState,
 }
 
 /// One listener as its sessions see it.
@@ -92,6 +94,7 @@ impl Gate {
             doors,
             spool,
             in_flight: InFlight::default(),
+            link: LinkState::default(),
         })
     }
 

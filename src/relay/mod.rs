@@ -8,6 +8,7 @@ pub mod drain;
 pub mod gate;
 mod hop;
 mod in_flight;
+pub mod link;
 pub mod listener;
 mod notify;
 pub mod own_mail;

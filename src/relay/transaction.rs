@@ -19,11 +19,12 @@ use crate::message::head::{HeadError, HeadLimits, MessageHead};
 use crate::message::trace::{self, Protocol};
 use crate::message::{list, signature};
 use crate::policy::classify::{Classification, classify};
-use crate::policy::decide::{Consultation, decide};
+use crate::policy::decide::Consultation;
 use crate::policy::disposition::{Disposition, distinct};
 use crate::policy::facts::{MessageFacts, Origin};
+use crate::policy::link::decide_with_link;
 use crate::policy::rules::{Class, Policy, ServiceWithoutStore};
-use crate::policy::verdict::{Decision, Verdict};
+use crate::policy::verdict::{Decision, Reason, Verdict};
 use crate::smtp::address::EmailAddress;
 use crate::smtp::reply::Reply;
 use crate::smtp::session::Envelope;
@@ -140,7 +141,8 @@ async fn judge<'a>(
     let recipients: Vec<EmailAddress> = mail.envelope.recipients.iter().map(|to| to.address.clone()).collect();
     let consulted = consult(worker, &policy, &classification, &recipients).await;
     let at = Timestamp::now();
-    let (verdicts, contacts, event_seq) = verdicts(&policy, &classification, &recipients, &consulted, at);
+    let failing = worker.gate.link.failing_since();
+    let (verdicts, contacts, event_seq) = verdicts(&policy, &classification, &recipients, &consulted, failing, at);
     Transaction { worker, door, client, mail, head, facts, classification, verdicts, contacts, event_seq, at }
 }
 
@@ -174,6 +176,7 @@ fn verdicts(
     classification: &Classification,
     recipients: &[EmailAddress],
     consulted: &Consultations,
+    link_failing_since: Option<Timestamp>,
     at: Timestamp,
 ) -> (Vec<Verdict>, Vec<i64>, i64) {
     let verdict = |n: usize, recipient| {
@@ -181,7 +184,7 @@ fn verdicts(
             Ok((known, _)) => Consultation::Known(&known[n]),
             Err(_) => Consultation::Unavailable,
         };
-        decide(policy, classification, recipient, consultation, at)
+        decide_with_link(policy, classification, recipient, consultation, link_failing_since, at)
     };
     let verdicts = recipients.iter().enumerate().map(|(n, recipient)| verdict(n, recipient)).collect();
     match consulted {
@@ -229,9 +232,7 @@ impl Transaction<'_> {
             Disposition::Forward => self.forward(hop).await,
             Disposition::Copies { permitted, withheld } => copies::deliver(self, hop, permitted, withheld).await,
             Disposition::Refuse => self.withhold(hop, self.refusal(), OutcomeResult::Refused).await,
-            Disposition::Defer => {
-                self.withhold(hop, Reply::gate_fault(&self.mail.reference), OutcomeResult::Deferred).await
-            }
+            Disposition::Defer => self.withhold(hop, self.deferral(), OutcomeResult::Deferred).await,
             Disposition::Discard => {
                 let reply = Reply::discarded(&self.mail.reference);
                 self.withhold(hop, reply, OutcomeResult::Discarded).await
@@ -248,6 +249,16 @@ impl Transaction<'_> {
             .map(|verdict| verdict.reply_text(&self.mail.reference))
             .collect();
         Reply::withheld(lines)
+    }
+
+    /// What has to end before the same message can go.
+    fn deferral(&self) -> Reply {
+        let reference = &self.mail.reference;
+        let waits_for_the_link = |verdict: &&Verdict| verdict.reason == Reason::EndpointDown;
+        match self.verdicts.iter().find(waits_for_the_link) {
+            Some(verdict) => Reply::new(verdict.reply_code(), verdict.reply_text(reference)),
+            None => Reply::gate_fault(reference),
+        }
     }
 
     async fn withhold(&mut self, hop: &mut Hop, reply: Reply, result: OutcomeResult) -> Answer {

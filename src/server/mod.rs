@@ -1,6 +1,7 @@
 //! The gate as a running whole: threads, sockets, pages, reload, orderly end.
 
 pub mod control;
+mod link_watch;
 mod pages;
 pub mod sockets;
 
@@ -23,7 +24,7 @@ use crate::relay::gate::{Door, Gate, Worker};
 use crate::relay::listener;
 use crate::relay::tls::TlsError;
 use crate::store::{Store, StoreError};
-use crate::web::{Readiness, admin_router};
+use crate::web::{Readiness, ReadinessReport, admin_router};
 use sockets::{Sockets, WEB_ADMIN, WEB_PUBLIC};
 
 /// How long sessions that were told to give up may take to do so.
@@ -84,6 +85,7 @@ impl Server {
             tracing::warn!("{warning}");
         }
         let gate = Arc::new(Gate::new(settings, policy, store, sealing, hashing).map_err(StartError::Tls)?);
+        link_watch::remember(&gate);
         let (switch, drain) = DrainSwitch::new();
         let mut server = Server { gate, switch, threads: Vec::new(), addresses: Vec::new() };
         server.start_web(&mut sockets, &drain)?;
@@ -148,7 +150,7 @@ impl Server {
             if let Err(error) = gate.store.reader() {
                 problems.push(error.to_string());
             }
-            problems
+            ReadinessReport { problems, warnings: link_watch::warning(&gate).into_iter().collect() }
         })
     }
 
@@ -311,7 +313,7 @@ fn run_web(gate: &Arc<Gate>, served: Vec<(TcpListener, axum::Router)>, drain: &D
         }
         let mut leaving = drain.clone();
         tokio::select! {
-            _ = async { tokio::join!(probe_upstreams(gate), keep_house(gate)) } => {}
+            _ = async { tokio::join!(probe_upstreams(gate), keep_house(gate), link_watch::watch(gate)) } => {}
             () = leaving.draining() => {}
         }
         while pages.join_next().await.is_some() {}

@@ -8,6 +8,7 @@ mod events;
 mod import;
 mod journal;
 mod journal_query;
+mod link;
 mod moment;
 mod policies;
 mod presence;
@@ -178,6 +179,11 @@ impl Store {
     /// Drops the oldest messages from before `horizon`, a slice of them; the number dropped, 0 when none are left.
     pub async fn purge_journal(&self, horizon: Timestamp) -> Result<i64, StoreError> {
         self.write(Change::PurgeJournal { horizon }).await
+    }
+
+    /// Keeps since when our unsubscribe address has been failing, or that it answers.
+    pub async fn keep_link_failing(&self, since: Option<Timestamp>) -> Result<(), StoreError> {
+        self.write(Change::LinkFailing { since }).await.map(drop)
     }
 
     /// Writes what is waiting and stops the writer; later changes are answered with [`StoreError::Gone`].

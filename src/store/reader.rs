@@ -12,6 +12,7 @@ use super::deliveries::{self, Delivery};
 use super::error::StoreError;
 use super::events;
 use super::journal_query::{self, Count, DecisionRow, Filter, MessageRow, Position, Story};
+use super::link;
 use super::moment::{micros, moment};
 use super::policies::{self, KeptPolicy};
 use super::schema::{self, Place};
@@ -212,6 +213,11 @@ impl Reader {
     /// Controller and topic of all that any stored event names.
     pub fn topics_named(&mut self) -> Result<Vec<(String, String)>, StoreError> {
         events::topics_named(&*self.read()?)
+    }
+
+    /// Since when our unsubscribe address has been failing.
+    pub fn link_failing_since(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        link::failing_since(&*self.read()?)
     }
 
     /// Every policy that was ever in force, the newest first.

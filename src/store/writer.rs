@@ -14,6 +14,7 @@ use super::deliveries::{self, Copy};
 use super::error::StoreError;
 use super::events::{self, Suppress};
 use super::journal::{self, MessageRecord, Outcome, RecordedVerdict};
+use super::link;
 use super::policies::{self, KeptPolicy};
 use super::schema::Place;
 use super::texts::{self, KeptText};
@@ -38,6 +39,7 @@ pub enum Change {
     Policy(KeptPolicy),
     Text(Box<KeptText>),
     PurgeJournal { horizon: Timestamp },
+    LinkFailing { since: Option<Timestamp> },
 }
 
 /// The number of the row, where the caller wants one; otherwise 0.
@@ -102,6 +104,7 @@ impl Health {
             Change::Policy(policy) => ("policy", policy.hash.as_str()),
             Change::Text(text) => ("text", text.version.as_str()),
             Change::PurgeJournal { .. } => ("purge", ""),
+            Change::LinkFailing { .. } => ("link", ""),
         };
         tracing::error!(what, r#ref = reference, %error, "journal gap: a row was not written");
     }
@@ -209,6 +212,7 @@ fn write_one(step: Savepoint<'_>, change: &Change, now: Timestamp) -> Written {
         Change::Delivery { key, copy } => deliveries::write(&step, key, copy, now).map(|()| 0),
         Change::Policy(policy) => policies::keep(&step, policy).map(|()| 0),
         Change::Text(text) => texts::keep(&step, text).map(i64::from),
+        Change::LinkFailing { since } => link::set(&step, *since).map(|()| 0),
         Change::PurgeJournal { horizon } => {
             journal::purge(&step, *horizon, SWEEP_ROWS).map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
         }

@@ -9,8 +9,17 @@ use axum::http::{Response, StatusCode};
 use axum::routing::get;
 use serde_json::{Value, json};
 
-/// Says what stands in the way of taking mail, one sentence each; nothing when ready. May block.
-pub type Readiness = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+/// Tells how the gate is. May block.
+pub type Readiness = Arc<dyn Fn() -> ReadinessReport + Send + Sync>;
+
+/// How the gate is, one sentence for each thing that is wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadinessReport {
+    /// What stands in the way of taking mail.
+    pub problems: Vec<String>,
+    /// What somebody has to look after while mail is taken.
+    pub warnings: Vec<String>,
+}
 
 /// The routes for the inside: never on an address the outside world reaches.
 pub fn admin_router(readiness: Readiness) -> Router {
@@ -27,9 +36,11 @@ async fn healthz() -> Response<Body> {
 
 async fn readyz(readiness: Readiness) -> Response<Body> {
     let asked = tokio::task::spawn_blocking(move || readiness()).await;
-    let problems = asked.unwrap_or_else(|_| vec!["the readiness check itself failed".to_owned()]);
+    let failed =
+        || ReadinessReport { problems: vec!["the readiness check itself failed".to_owned()], warnings: Vec::new() };
+    let ReadinessReport { problems, warnings } = asked.unwrap_or_else(|_| failed());
     let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json_answer(status, &json!({ "ready": problems.is_empty(), "problems": problems }))
+    json_answer(status, &json!({ "ready": problems.is_empty(), "problems": problems, "warnings": warnings }))
 }
 
 fn json_answer(status: StatusCode, value: &Value) -> Response<Body> {

@@ -13,6 +13,6 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use admin::{Readiness, admin_router};
+pub use admin::{Readiness, ReadinessReport, admin_router};
 pub use public::{Clock, PolicyInForce, Post, Posting, PublicPages, public_router};
 pub use server::serve;

@@ -432,14 +432,16 @@ async fn a_request_in_progress_outlives_shutdown() {
 
 #[tokio::test]
 async fn a_supervisor_reads_what_is_wrong() {
-    let problems = Arc::new(Mutex::new(Vec::new()));
-    let asked = Arc::clone(&problems);
+    let condition = Arc::new(Mutex::new(ReadinessReport::default()));
+    let asked = Arc::clone(&condition);
     let (to, _stop, _server) = listen(admin_router(Arc::new(move || asked.lock().unwrap().clone()))).await;
     let ready = request(to, "GET", "/readyz", "", "").await;
-    assert_eq!((ready.status, ready.body.trim()), (200, r#"{"problems":[],"ready":true}"#));
-    problems.lock().unwrap().push("store: the disk is full".to_owned());
+    assert_eq!((ready.status, ready.body.trim()), (200, r#"{"problems":[],"ready":true,"warnings":[]}"#));
+    condition.lock().unwrap().warnings.push("look at the link".to_owned());
+    assert_eq!(request(to, "GET", "/readyz", "", "").await.status, 200, "mail is taken all the same");
+    condition.lock().unwrap().problems.push("store: the disk is full".to_owned());
     let unready = request(to, "GET", "/readyz", "", "").await;
-    let said = r#"{"problems":["store: the disk is full"],"ready":false}"#;
+    let said = r#"{"problems":["store: the disk is full"],"ready":false,"warnings":["look at the link"]}"#;
     assert_eq!((unready.status, unready.body.trim()), (503, said));
     assert_eq!(request(to, "GET", "/healthz", "", "").await.status, 200);
 }

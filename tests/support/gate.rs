@@ -53,6 +53,7 @@ pub struct GateBuilder {
     listener_lines: Vec<String>,
     more: String,
     policy: String,
+    base_url: String,
 }
 
 impl GateBuilder {
@@ -82,6 +83,12 @@ impl GateBuilder {
     /// Whole tables of the settings, other listeners too.
     pub fn settings(mut self, tables: &str) -> Self {
         self.more.push_str(tables);
+        self
+    }
+
+    /// How the outside world is told to reach the pages.
+    pub fn base_url(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.base_url);
         self
     }
 
@@ -117,7 +124,8 @@ impl GateBuilder {
              [keys]\ntoken_key_file = \"token.key\"\nledger_key_file = \"ledger.key\"\n\
              [upstream.relay]\naddress = [\"{host}:{port}\"]\n{upstream_tls}{upstream}\n\
              [listener.submission]\nlisten = [\"127.0.0.1:0\"]\nupstream = \"relay\"\n{listener_tls}{listener}\n\
-             [web.public]\nlisten = \"127.0.0.1:0\"\nbase_url = \"http://127.0.0.1:8080\"\n{more}",
+             [web.public]\nlisten = \"127.0.0.1:0\"\nbase_url = \"{base_url}\"\n{more}",
+            base_url = self.base_url,
             port = self.upstream.port(),
             upstream = self.upstream_lines.join("\n"),
             listener = self.listener_lines.join("\n"),
@@ -170,6 +178,7 @@ impl Gate {
             listener_lines: Vec::new(),
             more: String::new(),
             policy: POLICY.to_owned(),
+            base_url: "http://127.0.0.1:8080".to_owned(),
         }
     }
 
