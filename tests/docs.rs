@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use clap::error::ErrorKind;
 use consentry::cli::Cli;
-use consentry::config::{MAPS, Outside, parse_policy, parse_settings};
+use consentry::config::{MAPS, Outside, parse_policy, parse_settings, policy_reference};
 use consentry::consent::import::ImportMap;
 use consentry::policy::verdict::Reason;
 use consentry::policy::word::Word;
@@ -320,6 +320,14 @@ fn every_key_of_the_shipped_files_is_explained() {
 fn top_key(line: &str) -> Option<&str> {
     let (key, _) = line.trim_start_matches("# ").split_once(" = ")?;
     key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_').then_some(key)
+}
+
+#[test]
+fn the_policy_reference_is_what_the_program_prints() {
+    assert!(
+        page("docs/policy-reference.md") == policy_reference(),
+        "docs/policy-reference.md is old; write it with `consentry policy reference > docs/policy-reference.md`"
+    );
 }
 
 #[test]

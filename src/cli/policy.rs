@@ -11,8 +11,7 @@ use super::journal;
 use super::moment::shown;
 use super::table;
 use super::{ANSWER_IS_NO, CliError, Globals};
-use crate::config::load_policy;
-use crate::config::load_settings;
+use crate::config::{load_policy, load_settings, policy_reference};
 use crate::policy::rules::PolicySource;
 use crate::store::{KeptPolicy, Reader};
 
@@ -39,6 +38,8 @@ enum Command {
         /// The newer one; else the policy file and its packs
         other: Option<String>,
     },
+    /// Every key a policy may have, what it takes and what it means, as a Markdown page
+    Reference,
     /// Write the texts of one back to the policy file and its packs, with a copy of what was there
     Rollback {
         /// Its hash; the first digits are enough
@@ -47,12 +48,16 @@ enum Command {
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
-    let mut reader = journal::open(globals)?;
+    let reader = || journal::open(globals);
     match &args.command {
-        Command::List => print_list(globals, &mut reader),
-        Command::Show { hash } => print_one(&find(&mut reader, hash)?, globals),
-        Command::Diff { hash, other } => print_diff(hash, other.as_deref(), globals, &mut reader),
-        Command::Rollback { hash } => rollback::run(&find(&mut reader, hash)?, globals),
+        Command::List => print_list(globals, &mut reader()?),
+        Command::Show { hash } => print_one(&find(&mut reader()?, hash)?, globals),
+        Command::Diff { hash, other } => print_diff(hash, other.as_deref(), globals, &mut reader()?),
+        Command::Rollback { hash } => rollback::run(&find(&mut reader()?, hash)?, globals),
+        Command::Reference => {
+            globals.print(&policy_reference())?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
