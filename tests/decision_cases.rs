@@ -127,23 +127,11 @@ struct Expected {
     footer: bool,
 }
 
-/// What this version does not decide yet: the grounds beside consent, the body.
-const LATER_REASONS: [&str; 9] =
-    ["CUST_", "PRO_", "GEN_", "OK_CUSTOMER", "OK_PROFESSIONAL", "OK_GENERIC", "OK_NONCOMMERCIAL", "MSG_", "ENDPOINT_"];
+/// What this version does not decide yet: the body.
+const LATER_REASONS: [&str; 2] = ["MSG_", "ENDPOINT_"];
 
-/// Knobs whose feature comes later; a policy that sets them otherwise is refused.
-const LATER_KNOBS: [&str; 10] = [
-    "b2b_mode",
-    "generic_mode",
-    "free_account_counts_as_sale",
-    "non_commercial",
-    "body_optout",
-    "human_click",
-    "cart_requires_same_family",
-    "quote_counts_as_sale",
-    "refunded_counts",
-    "endpoint_grace",
-];
+/// Knobs whose feature comes later.
+const LATER_KNOBS: [&str; 1] = ["body_optout"];
 
 impl Case {
     fn is_for_later(&self) -> bool {

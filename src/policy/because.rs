@@ -51,6 +51,32 @@ words! {
         BouncedForGood = "bounced_for_good",
         FirstDeletionNotice = "first_deletion_notice",
         LaterDeletionNotice = "later_deletion_notice",
+        InformedAtWork = "informed_at_work",
+        ProfessionalsConsent = "professionals_consent",
+        NeverCollected = "never_collected",
+        JobUnknown = "job_unknown",
+        SubjectUnknown = "subject_unknown",
+        OffTheJob = "off_the_job",
+        AddressEnded = "address_ended",
+        GenericsConsent = "generics_consent",
+        NamesNoFunction = "names_no_function",
+        FirmsAddress = "firms_address",
+        NotCommercial = "not_commercial",
+        Bought = "bought",
+        OpenedAnAccount = "opened_an_account",
+        NoSale = "no_sale",
+        BoughtElsewhere = "bought_elsewhere",
+        AddressCameLater = "address_came_later",
+        AddressNotGiven = "address_not_given",
+        ToldNothing = "told_nothing",
+        ToldLater = "told_later",
+        NoRefusalOffered = "no_refusal_offered",
+        MessageNamesNoFamily = "message_names_no_family",
+        PurchaseNamesNoFamily = "purchase_names_no_family",
+        BoughtNothingLike = "bought_nothing_like",
+        KindNeedsOptIn = "kind_needs_opt_in",
+        TopicNeedsOptIn = "topic_needs_opt_in",
+        RelationEnded = "relation_ended",
     }
 }
 
@@ -205,6 +231,107 @@ impl Sentence {
             S::LaterDeletionNotice => [
                 "a notice of deletion went on {on} already, and only the first one is service mail",
                 "un avis de suppression est déjà parti le {on}, et seul le premier est un message de service",
+            ],
+            S::InformedAtWork => [
+                "a professional address for {word}, informed on {on} (event {event})",
+                "une adresse professionnelle ({word}), informée le {on} (événement {event})",
+            ],
+            S::ProfessionalsConsent => [
+                "a professional address since {on} (event {event}), and the policy wants consent from professionals",
+                "une adresse professionnelle depuis le {on} (événement {event}), et la politique demande le consentement des professionnels",
+            ],
+            S::NeverCollected => [
+                "the profile of {on} (event {event}) is all there is: how the address was collected is not on record",
+                "le profil du {on} (événement {event}) est tout ce qu’il y a : rien ne dit comment l’adresse a été collectée",
+            ],
+            S::JobUnknown => [
+                "the profile of {on} (event {event}) does not say what the job is about",
+                "le profil du {on} (événement {event}) ne dit pas de quel métier il s’agit",
+            ],
+            S::SubjectUnknown => [
+                "the job on record since {on} (event {event}) is {word}, and the message does not say which job it concerns",
+                "le métier enregistré le {on} (événement {event}) est {word}, et le message ne dit pas quel métier il concerne",
+            ],
+            S::OffTheJob => [
+                "the job on record since {on} (event {event}) is {word}, and the message is about something else",
+                "le métier enregistré le {on} (événement {event}) est {word}, et le message porte sur autre chose",
+            ],
+            S::AddressEnded => [
+                "the address known since {on} (event {event}) could be used until {until}",
+                "l’adresse connue depuis le {on} (événement {event}) pouvait servir jusqu’au {until}",
+            ],
+            S::GenericsConsent => [
+                "a generic address since {on} (event {event}), and the policy wants consent for these",
+                "une adresse générique depuis le {on} (événement {event}), et la politique demande un consentement pour celles-ci",
+            ],
+            S::NamesNoFunction => [
+                "a generic address since {on} (event {event}), and the message does not say for whose attention it is",
+                "une adresse générique depuis le {on} (événement {event}), et le message ne dit pas à l’attention de qui il est",
+            ],
+            S::FirmsAddress => [
+                "a generic address, known since {on} (event {event})",
+                "une adresse générique, connue depuis le {on} (événement {event})",
+            ],
+            S::NotCommercial => [
+                "a non-commercial message to somebody informed on {on} (event {event}) who could refuse",
+                "un message non commercial à une personne informée le {on} (événement {event}) et qui pouvait refuser",
+            ],
+            S::Bought => ["bought {word} on {on} (event {event})", "a acheté {word} le {on} (événement {event})"],
+            S::OpenedAnAccount => [
+                "opened an account for {word} on {on} (event {event})",
+                "a ouvert un compte pour {word} le {on} (événement {event})",
+            ],
+            S::NoSale => [
+                "the purchase of {on} (event {event}) is no sale: {word}",
+                "l’achat du {on} (événement {event}) n’est pas une vente : {word}",
+            ],
+            S::BoughtElsewhere => [
+                "bought from {word} on {on} (event {event}), which is somebody else",
+                "a acheté chez {word} le {on} (événement {event}), qui est une autre personne morale",
+            ],
+            S::AddressCameLater => [
+                "the address had not been collected when something was bought on {on} (event {event})",
+                "l’adresse n’avait pas été collectée lors de l’achat du {on} (événement {event})",
+            ],
+            S::AddressNotGiven => [
+                "the address bought with had been collected as {word} on {on} (event {event}), not given to the seller",
+                "l’adresse utilisée pour l’achat avait été collectée comme {word} le {on} (événement {event}), et non donnée au vendeur",
+            ],
+            S::ToldNothing => [
+                "nothing was said of advertising when the address was collected on {on} (event {event})",
+                "rien n’a été dit de la prospection lors de la collecte de l’adresse le {on} (événement {event})",
+            ],
+            S::ToldLater => [
+                "the address was collected on {on} (event {event}), and nothing said of advertising before {until}",
+                "l’adresse a été collectée le {on} (événement {event}), et rien n’a été dit de la prospection avant le {until}",
+            ],
+            S::NoRefusalOffered => [
+                "no way to refuse is on record for the collection of the address on {on} (event {event})",
+                "aucun moyen de refuser n’est enregistré pour la collecte de l’adresse du {on} (événement {event})",
+            ],
+            S::MessageNamesNoFamily => [
+                "bought on {on} (event {event}), but the message does not say what it offers",
+                "a acheté le {on} (événement {event}), mais le message ne dit pas ce qu’il propose",
+            ],
+            S::PurchaseNamesNoFamily => [
+                "the purchase of {on} (event {event}) does not say what was bought",
+                "l’achat du {on} (événement {event}) ne dit pas ce qui a été acheté",
+            ],
+            S::BoughtNothingLike => [
+                "bought on {on} (event {event}), but nothing like {word}",
+                "a acheté le {on} (événement {event}), mais rien qui ressemble à {word}",
+            ],
+            S::KindNeedsOptIn => [
+                "bought on {on} (event {event}), but mail of the kind {word} needs an opt-in",
+                "a acheté le {on} (événement {event}), mais un message de type {word} demande une inscription",
+            ],
+            S::TopicNeedsOptIn => [
+                "bought on {on} (event {event}), but {topics} wants a consent of its own",
+                "a acheté le {on} (événement {event}), mais {topics} demande un consentement propre",
+            ],
+            S::RelationEnded => [
+                "the relation that the purchase of {on} (event {event}) belongs to ended on {until}",
+                "la relation dont fait partie l’achat du {on} (événement {event}) a pris fin le {until}",
             ],
         }
     }

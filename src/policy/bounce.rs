@@ -1,6 +1,7 @@
 //! Addresses that take no mail any more (E10).
 
 use super::because::Sentence;
+use super::life::is_contact;
 use super::record::{self, Record};
 use super::verdict::{Finding, Reason};
 use crate::consent::event::{EventType, RecordedEvent};
@@ -30,7 +31,7 @@ fn shows_life(record: &Record<'_>, recorded: &RecordedEvent) -> bool {
         | EventType::Frequency
         | EventType::Pause
         | EventType::ChannelPreference => !record::is_said_by_another(recorded),
-        _ => record::is_contact(recorded),
+        _ => is_contact(record.policy, recorded),
     };
     acted && record.has_happened(recorded)
 }

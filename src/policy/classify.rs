@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::attention::names_a_function;
 use super::declared::Declared;
 use super::facts::MessageFacts;
 use super::matching::{Reading, line};
@@ -53,24 +54,18 @@ pub struct Classification {
     pub refused: Option<Reason>,
     /// Made by a mail system: a report or an automatic answer.
     pub system: bool,
+    /// The subject says for which function of a firm it is meant.
+    pub names_a_function: bool,
 }
 
 impl Classification {
     /// A plain promotional message of a controller, as if it were about these topics.
     pub fn of_advertising(controller: &str, topics: Vec<String>, families: Vec<String>) -> Classification {
         Classification {
-            class: Class::Promotional,
-            rule: "topic".into(),
-            evidence: Vec::new(),
             controller: Some(controller.to_owned()),
             topics,
             families,
-            functions: Vec::new(),
-            kinds: Vec::new(),
-            flags: Vec::new(),
-            service_reason: Reason::SvcOk,
-            refused: None,
-            system: false,
+            ..Classification::new(Class::Promotional, "topic", Vec::new())
         }
     }
 }
@@ -91,6 +86,7 @@ fn classify_reading(policy: &Policy, reading: &Reading<'_>) -> Classification {
     let ruling = Ruling::find(policy, reading);
     let mut draft = class_of(policy, reading, &declared, &ruling);
     draft.subject_matter(policy, reading, &declared, &ruling);
+    draft.names_a_function = reading.subjects_all(names_a_function);
     draft.weigh_kinds(policy);
     draft.hold_to_ceiling(&origin.may_send);
     draft
@@ -174,6 +170,7 @@ impl Classification {
             service_reason: Reason::SvcOk,
             refused: None,
             system: false,
+            names_a_function: false,
         }
     }
 
@@ -291,6 +288,7 @@ impl Classification {
             kept.functions.retain(|function| shared.contains(function));
         }
         kept.refused = kept.refused.or(lesser.refused);
+        kept.names_a_function &= lesser.names_a_function;
         kept
     }
 }

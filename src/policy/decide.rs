@@ -6,11 +6,16 @@ use jiff::Timestamp;
 use super::because::{Because, Fact, Sentence};
 use super::bounce;
 use super::classify::Classification;
+use super::customer::customer;
 use super::facts::MessageFacts;
 use super::frequency;
+use super::generic::generic;
+use super::horizon::horizon;
+use super::non_commercial::{self, non_commercial};
 use super::objection;
 use super::opt_in::opt_in;
 use super::period;
+use super::professional::professional;
 use super::record::Record;
 use super::rules::{Class, Policy, ServiceWithoutStore};
 use super::verdict::{Basis, Decision, Finding, Reason, Verdict};
@@ -48,7 +53,10 @@ pub(super) enum Outcome {
 pub const DELETION_NOTICE: &str = "deletion_notice";
 
 /// The legal grounds, in the order in which they are tried and their failures reported.
-const BASES: [fn(&Question<'_>) -> Outcome; 1] = [opt_in];
+const BASES: [fn(&Question<'_>) -> Outcome; 5] = [opt_in, customer, professional, generic, non_commercial];
+
+/// A topic that neither a policy nor a person has named: a message may be about anything.
+const UNHEARD_OF: &str = "?";
 
 /// Decides about one recipient. Pure: the same facts give the same verdict.
 pub fn decide(
@@ -163,6 +171,8 @@ fn legal_basis(record: &Record<'_>, classification: &Classification) -> Finding 
     let mut failures: Vec<(Reason, Because, Vec<i64>)> = Vec::new();
     for basis in BASES {
         match basis(&question) {
+            // Where an address came from may leave nothing but the person's own consent.
+            Outcome::Passes(finding) if barred.is_some() && finding.basis != Some(Basis::OptIn) => {}
             Outcome::Passes(finding) => return finding,
             Outcome::NotApplicable => {}
             Outcome::Fails(reason, because, events) => failures.push((reason, because, events)),
@@ -173,25 +183,26 @@ fn legal_basis(record: &Record<'_>, classification: &Classification) -> Finding 
         failures.insert(0, provenance);
     }
     let mut failures = failures.into_iter();
-    let (reason, because, events) = failures.next().unwrap_or_else(|| nothing_recorded(record, classification));
+    let (reason, because, events) = failures.next().unwrap_or_else(|| nothing_recorded(&question));
     let secondary = failures.map(|(reason, ..)| reason).collect();
     Finding { secondary, events, ..Finding::block(reason, because) }
 }
 
-fn nothing_recorded(record: &Record<'_>, classification: &Classification) -> (Reason, Because, Vec<i64>) {
-    let kept_silent = record.own().filter(|recorded| recorded.event.kind == EventType::NoAnswer).last();
-    let bought = record.own().any(|recorded| recorded.event.kind == EventType::Purchase);
-    match kept_silent {
-        Some(recorded) if !bought => {
-            let because = record.fact(Sentence::LeftUnanswered, recorded).into();
-            (Reason::ConsentNoAnswer, because, vec![recorded.seq])
-        }
-        _ if classification.topics.is_empty() => (Reason::ConsentNone, Sentence::NothingOnRecord.into(), Vec::new()),
-        _ => {
-            let because = Fact::new(Sentence::NothingOnRecordFor).about(&classification.topics);
-            (Reason::ConsentNone, because.into(), Vec::new())
-        }
+fn nothing_recorded(question: &Question<'_>) -> (Reason, Because, Vec<i64>) {
+    let (record, topics) = (question.record, &question.classification.topics);
+    let silence = record.own().filter(|recorded| recorded.event.kind == EventType::NoAnswer).last();
+    if let Some(recorded) = silence {
+        let because = record.fact(Sentence::LeftUnanswered, recorded).into();
+        return (Reason::ConsentNoAnswer, because, vec![recorded.seq]);
     }
+    if let Some((fact, event)) = non_commercial::shortfall(question) {
+        return (Reason::ConsentNone, fact.into(), vec![event]);
+    }
+    let because = match topics.is_empty() {
+        true => Fact::new(Sentence::NothingOnRecord),
+        false => Fact::new(Sentence::NothingOnRecordFor).about(topics),
+    };
+    (Reason::ConsentNone, because.into(), Vec::new())
 }
 
 /// What can be refused at RCPT, before the message is there: on a listener that pins the class to advertising, a
@@ -215,7 +226,9 @@ pub fn refuse_before_data(
     };
     let consultation = settled.as_ref().map_or(consultation, Consultation::Known);
     let verdict = decide(policy, &classification, recipient, consultation, now);
-    let blocked = |verdict: &Verdict| verdict.decision == Decision::Block;
+    let others = other_grounds(policy, &classification, recipient, consultation, now);
+    let blocked =
+        |verdict: &Verdict| verdict.decision == Decision::Block && !(others && verdict.reason.hangs_on_the_content());
     if !pin.topics.is_empty() {
         return Some(verdict).filter(blocked);
     }
@@ -227,8 +240,9 @@ pub fn refuse_before_data(
         Consultation::Known(consulted) => consulted.exact.iter().flat_map(|state| &state.events).collect(),
         Consultation::Unavailable | Consultation::LinkDown(_) => Vec::new(),
     };
-    let mut topics =
-        policy.topics.keys().chain(named.iter().flat_map(|recorded| recorded.event.topics.iter().flatten()));
+    let unheard_of = others.then(|| UNHEARD_OF.to_owned());
+    let said = named.iter().flat_map(|recorded| recorded.event.topics.iter().flatten());
+    let mut topics = policy.topics.keys().chain(said).chain(&unheard_of);
     let never = topics.all(|topic| blocked(&on(topic)));
     Some(verdict).filter(|verdict| never && blocked(verdict))
 }
@@ -238,6 +252,23 @@ fn without_open_attempts(consulted: &Consulted) -> Consulted {
     let mut settled = consulted.clone();
     settled.sent.retain(|sent| sent.attempt.is_none());
     settled
+}
+
+/// Whether a ground beside consent may hold for a message that says what it sells, of what kind it is and whom at work it
+/// concerns.
+fn other_grounds(
+    policy: &Policy,
+    classification: &Classification,
+    recipient: &EmailAddress,
+    consultation: Consultation<'_>,
+    now: Timestamp,
+) -> bool {
+    let (Some(controller), Consultation::Known(consulted)) = (classification.controller.as_deref(), consultation)
+    else {
+        return false;
+    };
+    let found = horizon(policy, controller, recipient, consulted, now);
+    found.grounds.iter().any(|ground| ground.basis != Basis::OptIn && ground.last_day >= found.today)
 }
 
 #[cfg(test)]

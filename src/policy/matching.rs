@@ -113,6 +113,12 @@ impl<'a> Reading<'a> {
         self.fields.get(name).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether there is a subject, and every one that a reader may go by is so.
+    pub fn subjects_all(&self, holds: impl Fn(&str) -> bool) -> bool {
+        let subjects = self.values("subject");
+        !subjects.is_empty() && subjects.iter().all(|subject| holds(&encoded_word::decode(subject)))
+    }
+
     /// The domains of the From addresses as keys; `None`: there are too many authors to say.
     pub fn author_domains(&self) -> Option<impl Iterator<Item = &str>> {
         Some(self.authors.as_ref()?.iter().map(|author| author.domain.as_str()))

@@ -1,20 +1,29 @@
 //! Who may be written to: typed rules, classification, decision.
 
+pub mod attention;
 pub mod because;
 mod bounce;
 pub mod classify;
 pub mod concern;
+mod customer;
 pub mod decide;
 mod declared;
 pub mod disposition;
 pub mod facts;
+mod free_mail;
 mod frequency;
+mod generic;
 pub mod handover;
+pub mod horizon;
+mod life;
 pub mod link;
 mod matching;
+mod non_commercial;
 mod objection;
 mod opt_in;
 mod period;
+mod professional;
+mod profile;
 mod reason;
 mod record;
 pub mod rules;

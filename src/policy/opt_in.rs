@@ -4,7 +4,7 @@ use jiff::civil::Date;
 
 use super::because::{Because, Fact, Sentence};
 use super::decide::{Outcome, Question};
-use super::period;
+use super::life::Lifetime;
 use super::record::{self, Confirmation, Record, Request};
 use super::verdict::{Basis, Finding, Reason};
 use crate::consent::event::{Actor, EventType, RecordedEvent};
@@ -34,8 +34,7 @@ struct Failure<'a> {
 /// One event that permits one topic.
 struct Grant<'a> {
     recorded: &'a RecordedEvent,
-    last_day: Date,
-    renewed_by: Option<i64>,
+    life: Lifetime,
 }
 
 pub fn opt_in(question: &Question<'_>) -> Outcome {
@@ -44,7 +43,7 @@ pub fn opt_in(question: &Question<'_>) -> Outcome {
     let mut grants = Vec::new();
     let mut failures: Vec<Failure<'_>> = Vec::new();
     for topic in topics {
-        match for_topic(question, topic) {
+        match for_topic(record, question.barred, topic) {
             Some(Ok(grant)) => grants.push((topic, grant)),
             Some(Err(failure)) => failures.push(failure),
             None => return Outcome::NotApplicable,
@@ -54,7 +53,7 @@ pub fn opt_in(question: &Question<'_>) -> Outcome {
     if let Some(failure) = failures.iter().min_by_key(|failure| failure.condition) {
         return Outcome::Fails(failure.reason, failure.because(record).into(), vec![failure.recorded.seq]);
     }
-    match grants.iter().map(|(_, grant)| grant.last_day).min() {
+    match grants.iter().map(|(_, grant)| grant.life.last_day).min() {
         Some(last_day) => Outcome::Passes(permission(record, &grants, last_day)),
         None => without_topic(record),
     }
@@ -74,7 +73,7 @@ fn permission(record: &Record<'_>, grants: &[(&String, Grant<'_>)], last_day: Da
     let mut finding = Finding::allow(Reason::OkOptIn, Basis::OptIn, because);
     finding.last_day = Some(last_day);
     for (_, grant) in grants {
-        let relied_on = [Some(grant.recorded.seq), grant.renewed_by];
+        let relied_on = [Some(grant.recorded.seq), grant.life.renewed_by];
         finding.events.extend(relied_on.into_iter().flatten());
     }
     finding.events.sort_unstable();
@@ -83,18 +82,17 @@ fn permission(record: &Record<'_>, grants: &[(&String, Grant<'_>)], last_day: Da
 }
 
 /// The grant that lasts longest, or the failure that came closest; nothing when nobody ever asked.
-fn for_topic<'a>(question: &Question<'a>, topic: &str) -> Option<Result<Grant<'a>, Failure<'a>>> {
-    let record = question.record;
+fn for_topic<'a>(record: &Record<'a>, barred: Option<Reason>, topic: &str) -> Option<Result<Grant<'a>, Failure<'a>>> {
     let mut best: Option<Result<Grant<'a>, Failure<'a>>> = None;
     for recorded in record.opt_ins() {
         if record.is_revoked(recorded, topic) || superseded(record, recorded) {
             continue;
         }
-        let found = examine(question, recorded, topic);
+        let found = examine(record, barred, recorded, topic);
         let better = match (&best, &found) {
             (None, _) | (Some(Err(_)), Ok(_)) => true,
             (Some(Err(known)), Err(new)) => new.condition >= known.condition,
-            (Some(Ok(known)), Ok(new)) => new.last_day >= known.last_day,
+            (Some(Ok(known)), Ok(new)) => new.life.last_day >= known.life.last_day,
             (Some(Ok(_)), Err(_)) => false,
         };
         if better {
@@ -104,13 +102,28 @@ fn for_topic<'a>(question: &Question<'a>, topic: &str) -> Option<Result<Grant<'a
     best
 }
 
+/// The consent that permits the topic, or did until its time was over: its number and how long it lasts.
+pub fn ground(record: &Record<'_>, barred: Option<Reason>, topic: &str) -> Option<(i64, Lifetime)> {
+    match for_topic(record, barred, topic)? {
+        Ok(grant) => Some((grant.recorded.seq, grant.life)),
+        Err(Failure { condition: Condition::Period, recorded, .. }) => {
+            Some((recorded.seq, Lifetime::with_contacts(record, recorded.at)))
+        }
+        Err(_) => None,
+    }
+}
+
 /// Of a request whose confirmation came in time only what was confirmed counts, and that the confirmation says.
 fn superseded(record: &Record<'_>, recorded: &RecordedEvent) -> bool {
     record.request(recorded) == Some(Request::Confirmed)
 }
 
-fn examine<'a>(question: &Question<'a>, recorded: &'a RecordedEvent, topic: &str) -> Result<Grant<'a>, Failure<'a>> {
-    let record = question.record;
+fn examine<'a>(
+    record: &Record<'a>,
+    barred: Option<Reason>,
+    recorded: &'a RecordedEvent,
+    topic: &str,
+) -> Result<Grant<'a>, Failure<'a>> {
     let checks: [(Condition, Option<Reason>); 7] = [
         (Condition::Kind, unless(recorded.event.kind != EventType::OptInPending, Reason::ConsentPending)),
         (Condition::Channel, unless(recorded.event.channel == record.channel, Reason::ConsentChannel)),
@@ -124,13 +137,13 @@ fn examine<'a>(question: &Question<'a>, recorded: &'a RecordedEvent, topic: &str
     if let Some((condition, reason)) = checks.iter().find_map(|(condition, failed)| Some((*condition, (*failed)?))) {
         return Err(fails(condition, reason));
     }
-    let (last_day, renewed_by) = lifetime(record, recorded);
-    if period::day(record.policy, record.now) > last_day {
+    let life = Lifetime::with_contacts(record, recorded.at);
+    if !life.reaches(record.policy, record.now) {
         return Err(fails(Condition::Period, Reason::ConsentExpired));
     }
-    match question.barred {
+    match barred {
         Some(reason) if !record::by_the_person(recorded) => Err(fails(Condition::Provenance, reason)),
-        _ => Ok(Grant { recorded, last_day, renewed_by }),
+        _ => Ok(Grant { recorded, life }),
     }
 }
 
@@ -202,19 +215,6 @@ fn unconfirmed(record: &Record<'_>, recorded: &RecordedEvent) -> Option<Reason> 
     }
 }
 
-/// The last day, and the contact that moved it there. A contact counts only while the permission was alive.
-fn lifetime(record: &Record<'_>, recorded: &RecordedEvent) -> (Date, Option<i64>) {
-    let mut last_day = period::last_day(record.policy, recorded.at);
-    let mut renewed_by = None;
-    for contact in record.contacts().filter(|contact| contact.at > recorded.at) {
-        let renewed = period::last_day(record.policy, contact.at);
-        if period::day(record.policy, contact.at) <= last_day && renewed > last_day {
-            (last_day, renewed_by) = (renewed, Some(contact.seq));
-        }
-    }
-    (last_day, renewed_by)
-}
-
 impl<'a> Failure<'a> {
     fn because(&self, record: &Record<'a>) -> Fact {
         let event = &self.recorded.event;
@@ -230,7 +230,9 @@ impl<'a> Failure<'a> {
                 None => opt_in(Sentence::OptInTextUnnamed),
             },
             Reason::ConsentNoProof => opt_in(Sentence::OptInUnproven),
-            Reason::ConsentExpired => opt_in(Sentence::OptInEnded).until(lifetime(record, self.recorded).0),
+            Reason::ConsentExpired => {
+                opt_in(Sentence::OptInEnded).until(Lifetime::with_contacts(record, self.recorded.at).last_day)
+            }
             Reason::ConsentPreticked | Reason::ConsentTerms | Reason::ConsentConditioned | Reason::ConsentSilence => {
                 opt_in(Sentence::OptInVoid).word(event.mechanism.as_deref().unwrap_or("?"))
             }

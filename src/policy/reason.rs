@@ -163,6 +163,11 @@ impl Reason {
         }
     }
 
+    /// Whether another message to the same person might have fared better: about something else, of another kind.
+    pub(super) fn hangs_on_the_content(self) -> bool {
+        ["CONSENT_", "CUST_", "PRO_", "GEN_"].iter().any(|group| self.as_str().starts_with(group))
+    }
+
     /// Whether the recipient's address can take other mail, which the mailer is told lest it cleans its list.
     pub(super) fn address_is_fine(self) -> bool {
         !matches!(self, Reason::AddrMalformed | Reason::AddrDead)

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::because::{Because, Fact, Sentence};
+use super::life;
 use super::objection::{Cause, Objection};
 use super::period;
 use super::rules::{Policy, Scope};
@@ -59,6 +60,8 @@ pub struct Record<'a> {
     pub now: Timestamp,
     /// Versions of wordings that nobody has stored yet.
     missing_texts: &'a BTreeSet<String>,
+    /// Of the recipient, as a key.
+    domain: String,
     /// Of exactly this address, to any controller, what was erased left out; in the order in which they count.
     events: Vec<&'a RecordedEvent>,
     /// Objections to this controller that concern the channel, under any spelling of the address.
@@ -93,6 +96,7 @@ impl<'a> Record<'a> {
             channel,
             now,
             missing_texts: &consulted.missing_texts,
+            domain: recipient.domain_key(),
             events: known.collect(),
             objections: Vec::new(),
             requests: BTreeMap::new(),
@@ -110,6 +114,11 @@ impl<'a> Record<'a> {
         objections.extend(consulted.suppressed.iter().flat_map(|mark| record.marks(mark.at, &mark.topics)));
         record.objections = objections;
         record
+    }
+
+    /// The recipient's domain as a key.
+    pub fn domain(&self) -> &str {
+        &self.domain
     }
 
     /// This controller's events.
@@ -132,7 +141,13 @@ impl<'a> Record<'a> {
 
     /// Acts of the person that show the relation is alive (section 6). Never an open, a robot or an import.
     pub fn contacts(&self) -> impl Iterator<Item = &'a RecordedEvent> + '_ {
-        self.own().filter(|recorded| is_contact(recorded) && !period::is_ahead(recorded.at, self.now))
+        self.own().filter(|recorded| life::is_contact(self.policy, recorded) && self.has_happened(recorded))
+    }
+
+    /// How this controller came by the address, and what the person was told then.
+    pub fn collections(&self) -> impl Iterator<Item = &'a RecordedEvent> + '_ {
+        let collected = |recorded: &&RecordedEvent| recorded.event.kind == EventType::Collected;
+        self.own().filter(collected).filter(|recorded| self.has_happened(recorded))
     }
 
     /// Not one that a clock ahead of ours dates into the future.
@@ -142,7 +157,7 @@ impl<'a> Record<'a> {
 
     /// Why the address may only be used with the person's own consent: the latest collection says where it is from.
     pub fn barred_provenance(&self) -> Option<(Reason, Because, Vec<i64>)> {
-        let collected = self.own().filter(|recorded| recorded.event.kind == EventType::Collected).last()?;
+        let collected = self.collections().last()?;
         let provenance = collected.event.provenance.as_deref()?;
         let reason = match provenance {
             "harvested" => Reason::ProvHarvested,
@@ -214,7 +229,7 @@ impl<'a> Record<'a> {
                 && period::within_window(self.policy, recorded.at, self.now)
                 && !self.topics_of(recorded).iter().any(|topic| self.is_revoked(recorded, topic))
         };
-        self.own().filter(|recorded| !period::is_ahead(recorded.at, self.now)).filter(open).last()
+        self.own().filter(|recorded| self.has_happened(recorded)).filter(open).last()
     }
 
     /// An act that counts only once it is confirmed.
@@ -326,20 +341,6 @@ pub fn by_the_person(recorded: &RecordedEvent) -> bool {
 /// Told by an import or an operator, not by the person or somebody the person sent.
 pub fn is_said_by_another(recorded: &RecordedEvent) -> bool {
     matches!(recorded.event.actor, Some(Actor::Operator | Actor::Import))
-}
-
-/// An act of the person that shows the relation is alive: never an open, a robot or an import.
-pub fn is_contact(recorded: &RecordedEvent) -> bool {
-    let event = &recorded.event;
-    let automatic = event.automatic == Some(true);
-    let acted = !is_said_by_another(recorded);
-    let alive = match event.kind {
-        EventType::Contact => event.profile_kind.as_deref().is_some_and(|kind| kind != "open"),
-        EventType::Purchase => matches!(event.state.as_deref(), Some("paid" | "refunded")),
-        EventType::OptIn => event.mechanism.as_deref() == Some("preference_centre"),
-        _ => false,
-    };
-    acted && !automatic && alive
 }
 
 fn kept(state: &ContactState) -> impl Iterator<Item = &RecordedEvent> {
