@@ -22,7 +22,7 @@ use crate::policy::link::{decide_with_link, decide_with_link_again};
 use crate::policy::rules::Policy;
 use crate::policy::verdict::{Decision, Verdict};
 use crate::smtp::address::{EmailAddress, ReversePath};
-use crate::store::{DecisionRow, Reader, StoreError, Story};
+use crate::store::{DecisionRow, Reader, Seen, StoreError, Story};
 use told::Explanation;
 
 /// Tell who would get a message and why; changes nothing
@@ -206,14 +206,19 @@ fn decide_again(
     let recipient = EmailAddress::parse(&decision.recipient)
         .map_err(|e| CliError::Failed(format!("the journal holds an address that is none: {e}")))?;
     // 0: nobody was asked about then; a policy that asks now sees what was recorded at that time.
-    let known = match (&classification.controller, decision.event_seq) {
-        (None, _) => Consulted::default(),
-        (Some(controller), 0) => {
-            let seq = reader.newest_event(story.message.at)?;
-            reader.consult_as_of(controller, &recipient, seq, story.message.at)?
+    let mut known = match &classification.controller {
+        None => Consulted::default(),
+        Some(controller) => {
+            let seen = match (decision.event_seq, decision.sent_seq) {
+                (0, 0) => reader.seen_at(story.message.at)?,
+                (event_seq, sent_seq) => Seen { event_seq, sent_seq },
+            };
+            reader.consult_as_of(controller, &recipient, seen, story.message.at)?
         }
-        (Some(controller), seq) => reader.consult_as_of(controller, &recipient, seq, story.message.at)?,
     };
+    if let Some(attempt) = &story.message.attempt {
+        known.forget_attempt(attempt);
+    }
     Ok(decide_with_link_again(policy, classification, &recipient, &known, &decision.because, at))
 }
 

@@ -142,6 +142,11 @@ impl Verdict {
         self.permit.as_ref()
     }
 
+    /// It may go later, once the limit it would go beyond leaves room.
+    pub fn waits_for_room(&self) -> bool {
+        self.decision == Decision::Defer && self.reason == Reason::FreqCap
+    }
+
     /// The code of the reply when this recipient is all there is.
     pub fn reply_code(&self) -> u16 {
         match self.decision {
@@ -151,17 +156,22 @@ impl Verdict {
         }
     }
 
+    /// What the mailer reads behind 550: also for a recipient it might have to wait for, when the whole message is
+    /// refused because of others.
+    pub fn refusal_text(&self, reference: &str) -> String {
+        let (address, reason, sentence) = (self.recipient.as_str(), self.reason, &self.sentence);
+        let fine = if reason.address_is_fine() { "the address itself is fine; " } else { "" };
+        format!("5.7.1 <{address}> withheld: {sentence} ({reason}); {fine}ref {reference}")
+    }
+
     /// What the mailer reads behind the code: one line, no state of anybody else, and where to look it up.
     pub fn reply_text(&self, reference: &str) -> String {
         let address = self.recipient.as_str();
         let Verdict { reason, sentence, .. } = self;
         match self.decision {
             Decision::Allow => format!("2.1.5 <{address}> permitted ({reason}); ref {reference}"),
-            Decision::Block => {
-                let fine = if reason.address_is_fine() { "the address itself is fine; " } else { "" };
-                format!("5.7.1 <{address}> withheld: {sentence} ({reason}); {fine}ref {reference}")
-            }
-            Decision::Defer if *reason == Reason::FreqCap => {
+            Decision::Block => self.refusal_text(reference),
+            Decision::Defer if self.waits_for_room() => {
                 format!("4.7.1 <{address}> not yet: {sentence} ({reason}); ref {reference}")
             }
             Decision::Defer => format!("4.3.0 {sentence} ({reason}); try again later; ref {reference}"),

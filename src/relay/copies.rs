@@ -1,13 +1,12 @@
 //! A copy for each permitted recipient, and the ledger that makes a retry harmless (R68–R76).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ring::digest::{Context, SHA256};
 
 use super::answer::{CopyOutcome, ReportChannel, final_reply};
 use super::gate::Worker;
 use super::hop::{Handing, Hop};
-use super::in_flight::Claim;
 use super::notify::{self, Undelivered};
 use super::personal::{self, ListPlan};
 use super::record;
@@ -18,13 +17,13 @@ use crate::config::Ledger;
 use crate::message::edit::HeaderEdits;
 use crate::message::head::MessageHead;
 use crate::policy::decide::Consultation;
-use crate::policy::disposition::is_personal;
+use crate::policy::disposition::{Disposition, is_personal};
 use crate::policy::link::decide_with_link;
 use crate::policy::rules::NotifySender;
 use crate::policy::verdict::{Decision, Verdict};
 use crate::smtp::address::EmailAddress;
 use crate::smtp::reply::Reply;
-use crate::store::{OutcomeResult, RecordedVerdict};
+use crate::store::{OutcomeResult, RecordedVerdict, Seen};
 
 /// Delivers a copy to each permitted recipient, reports the others, answers.
 pub async fn deliver(
@@ -43,23 +42,16 @@ pub async fn deliver(
             Reply::signature_in_the_way(&transaction.mail.reference)
         };
         for n in &permitted {
-            record::outcome(&transaction, &transaction.verdicts[*n].recipient, OutcomeResult::Refused, Some(&reply));
+            let recipient = &transaction.verdicts[*n].recipient;
+            record::outcome(&transaction, recipient, OutcomeResult::Refused, Some(&reply)).await;
         }
         return reply.into();
     }
     let reported = reportable(&transaction, &withheld);
-    let transactions = permitted.len() + usize::from(!reported.is_empty());
-    let ledgered = transactions > 1 || transaction.door.settings.ledger == Ledger::All;
-    let key = match ledgered.then(|| ledger_key(&mut transaction.mail, &transaction.head)).transpose() {
-        Ok(key) => key,
-        Err(_) => return Reply::gate_fault(&transaction.mail.reference).into(),
-    };
     for n in &withheld {
-        record::outcome(&transaction, &transaction.verdicts[*n].recipient, OutcomeResult::Withheld, None);
+        record::outcome(&transaction, &transaction.verdicts[*n].recipient, OutcomeResult::Withheld, None).await;
     }
-    let Ok(_claim) = claim(transaction.worker, key, transaction.door.settings.fanout_budget).await else {
-        return Reply::gate_fault(&transaction.mail.reference).into();
-    };
+    let key = transaction.ledger_key();
     let give_up = transaction.mail.taken + transaction.door.settings.fanout_budget;
     let mut fanout = Fanout { key, plan, give_up, is_alone: permitted.len() == 1, outcomes: Vec::new() };
     for n in permitted {
@@ -68,11 +60,16 @@ pub async fn deliver(
     fanout.close(transaction, hop, reported, withheld.len()).await
 }
 
-/// Waits for an earlier attempt at the same message that is still under way; an error when that takes too long.
-pub async fn claim(worker: &Worker, key: Option<[u8; 32]>, patience: Duration) -> Result<Option<Claim<'_>>, ()> {
-    match key {
-        Some(key) => worker.gate.in_flight.claim(key, patience).await.map(Some).ok_or(()),
-        None => Ok(None),
+/// Whether what leaves is kept in the delivery ledger: what takes several transactions, or everything if the listener
+/// says so (R75).
+pub fn is_ledgered(transaction: &Transaction<'_>, disposition: &Disposition) -> bool {
+    let all = transaction.door.settings.ledger == Ledger::All;
+    match disposition {
+        Disposition::Forward => all,
+        Disposition::Copies { permitted, withheld } => {
+            all || permitted.len() + usize::from(!reportable(transaction, withheld).is_empty()) > 1
+        }
+        Disposition::Refuse | Disposition::Defer | Disposition::Discard => false,
     }
 }
 
@@ -113,7 +110,7 @@ impl Fanout {
             CopyOutcome::Accepted(reply) | CopyOutcome::Deferred(reply) | CopyOutcome::Refused(reply) => Some(reply),
             CopyOutcome::Withheld => None,
         };
-        record::outcome(transaction, &recipient, result, reply);
+        record::outcome(transaction, &recipient, result, reply).await;
         self.outcomes.push((n, outcome));
     }
 
@@ -245,7 +242,10 @@ async fn still_permitted(transaction: &mut Transaction<'_>, n: usize) -> Result<
         return Ok(true);
     }
     let recipient = [transaction.verdicts[n].recipient.clone()];
-    let (known, seq) = transaction.worker.consult(controller, &recipient).await.map_err(|_| fault())?;
+    let (mut known, event_seq) = transaction.worker.consult(controller, &recipient).await.map_err(|_| fault())?;
+    // The place it has itself taken is not in its way.
+    transaction.attempt.iter().for_each(|attempt| known[0].forget_attempt(attempt));
+    let seen = Seen { event_seq, sent_seq: known[0].sent_seq };
     let policy = &transaction.mail.policy;
     let consultation = Consultation::Known(&known[0]);
     let now = jiff::Timestamp::now();
@@ -254,7 +254,7 @@ async fn still_permitted(transaction: &mut Transaction<'_>, n: usize) -> Result<
     if verdict.decision == Decision::Allow {
         return Ok(true);
     }
-    replace_verdict(transaction, n, verdict, seq).await?;
+    replace_verdict(transaction, n, verdict, seen).await?;
     Ok(false)
 }
 
@@ -262,12 +262,12 @@ async fn replace_verdict(
     transaction: &mut Transaction<'_>,
     n: usize,
     verdict: Verdict,
-    event_seq: i64,
+    seen: Seen,
 ) -> Result<(), Reply> {
     let revised = RecordedVerdict::new(&verdict, None);
     transaction.verdicts[n] = verdict;
     let store = &transaction.worker.gate.store;
-    let recorded = store.revise_verdict(transaction.mail.reference.clone(), revised, event_seq).await;
+    let recorded = store.revise_verdict(transaction.mail.reference.clone(), revised, seen).await;
     recorded.map_err(|_| Reply::gate_fault(&transaction.mail.reference))
 }
 

@@ -22,6 +22,7 @@ use crate::smtp::command::{AUTH_LINE_LIMIT, MailParameters};
 use crate::smtp::data::DataReader;
 use crate::smtp::reply::Reply;
 use crate::smtp::session::Recipient;
+use crate::store::Seen;
 
 /// Room for a read of message content.
 const MESSAGE_READ: usize = 32 * 1024;
@@ -94,20 +95,22 @@ impl Connection<'_> {
             readings: vec![Vec::new()],
             fields_kept: Vec::new(),
         };
-        let (known, event_seq) = match &pin.controller {
+        let (known, seen) = match &pin.controller {
             Some(controller) => {
                 let (mut known, seq) =
                     self.worker.consult(controller, std::slice::from_ref(&recipient.address)).await.ok()?;
-                (known.remove(0), seq)
+                let known = known.remove(0);
+                let seen = Seen { event_seq: seq, sent_seq: known.sent_seq };
+                (known, seen)
             }
-            None => (Consulted::default(), 0),
+            None => (Consulted::default(), Seen::default()),
         };
         let now = Timestamp::now();
         let verdict = refuse_before_data(&policy, &facts, &recipient.address, Consultation::Known(&known), now)?;
-        self.record_early(facts, verdict, event_seq).await
+        self.record_early(facts, verdict, seen).await
     }
 
-    async fn record_early(&self, facts: MessageFacts, verdict: Verdict, event_seq: i64) -> Option<Reply> {
+    async fn record_early(&self, facts: MessageFacts, verdict: Verdict, seen: Seen) -> Option<Reply> {
         let started = std::time::Instant::now();
         let reference = Ulid::new().to_string();
         let decided = record::Decided {
@@ -118,7 +121,7 @@ impl Connection<'_> {
             facts: &facts,
             class: &classify(&self.policy, &facts),
         };
-        self.worker.gate.store.record_message(decided.early_record(&verdict, event_seq)).await.ok()?;
+        self.worker.gate.store.record_message(decided.early_record(&verdict, seen)).await.ok()?;
         let recipient = self.worker.gate.settings.log.addresses.then(|| verdict.recipient.as_str());
         decided.tell(&verdict, None, started.elapsed(), recipient);
         Some(Reply::withheld(vec![verdict.reply_text(&reference)]))

@@ -27,7 +27,7 @@ use crate::smtp::address::{EmailAddress, ReversePath};
 use crate::smtp::command::{Body, MailParameters, RcptParameters};
 use crate::smtp::reply::Reply;
 use crate::smtp::session::Recipient;
-use crate::store::{MessageRecord, Outcome, OutcomeResult, RecordedVerdict, StoreError};
+use crate::store::{MessageRecord, Outcome, OutcomeResult, RecordedVerdict, Seen, StoreError};
 
 /// Our own header sections are short.
 const LIMITS: HeadLimits = HeadLimits { header: 64 * 1024, field: 16 * 1024, fields: 100 };
@@ -136,8 +136,8 @@ impl Draft {
     }
 
     /// The same decision as for anybody's mail.
-    fn judge(&self, gate: &Gate) -> Result<(Verdict, i64), NotSent> {
-        let (known, seq) = match &self.class.controller {
+    fn judge(&self, gate: &Gate) -> Result<(Verdict, Seen), NotSent> {
+        let (known, event_seq) = match &self.class.controller {
             Some(controller) if self.class.asks_about_the_recipient() => {
                 let mut reader = gate.store.reader().map_err(NotSent::Store)?;
                 let asked = reader.consult(controller, std::slice::from_ref(self.to())).map_err(NotSent::Store)?;
@@ -145,20 +145,25 @@ impl Draft {
             }
             _ => (Consulted::default(), 0),
         };
-        Ok((decide(&self.policy, &self.class, self.to(), Consultation::Known(&known), self.at), seq))
+        let seen = Seen { event_seq, sent_seq: known.sent_seq };
+        Ok((decide(&self.policy, &self.class, self.to(), Consultation::Known(&known), self.at), seen))
     }
 
-    /// Before it takes effect or with the next group, as the settings say of service mail.
-    async fn record(&self, gate: &Gate, (verdict, event_seq): &(Verdict, i64)) -> Result<(), NotSent> {
+    /// Before it takes effect or with the next group, as the settings say of service mail; what takes a place is none.
+    async fn record(&self, gate: &Gate, (verdict, seen): &(Verdict, Seen)) -> Result<(), NotSent> {
+        let goes = std::iter::once(verdict).filter(|verdict| verdict.permit().is_some());
+        let places = self.decided().places(goes, *seen, None);
+        let takes_a_place = !places.taken.is_empty();
         let row = MessageRecord {
             at: self.at,
             message_id: Some(format!("<{}>", self.message_id)),
             size: self.wire.len() as u64,
-            event_seq: *event_seq,
+            event_seq: seen.event_seq,
             verdicts: vec![RecordedVerdict::new(verdict, None)],
+            places,
             ..self.decided().row()
         };
-        let passes = self.policy.service_without_store == ServiceWithoutStore::Pass;
+        let passes = self.policy.service_without_store == ServiceWithoutStore::Pass && !takes_a_place;
         if passes && gate.settings.journal_service == JournalService::After {
             gate.store.record_message_later(row);
             return Ok(());
@@ -169,7 +174,7 @@ impl Draft {
         }
     }
 
-    async fn hand_over(&self, gate: &Gate, (verdict, _): &(Verdict, i64)) -> Attempt {
+    async fn hand_over(&self, gate: &Gate, (verdict, _): &(Verdict, Seen)) -> Attempt {
         let Some(permit) = verdict.permit() else {
             return Attempt::withdrawn(NotSent::Withheld);
         };
@@ -203,7 +208,7 @@ impl Draft {
         attempt
     }
 
-    fn settle(&self, gate: &Gate, (verdict, _): &(Verdict, i64), attempt: &Attempt, taken: Instant) {
+    fn settle(&self, gate: &Gate, (verdict, _): &(Verdict, Seen), attempt: &Attempt, taken: Instant) {
         gate.store.record_outcome(Outcome {
             reference: self.reference.clone(),
             recipient: Some(self.to().clone()),

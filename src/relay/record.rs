@@ -8,13 +8,13 @@ use super::personal::ListPlan;
 use super::transaction::{Mail, Transaction};
 use crate::message::list;
 use crate::policy::classify::Classification;
-use crate::policy::disposition::Disposition;
+use crate::policy::disposition::{Disposition, distinct};
 use crate::policy::facts::MessageFacts;
-use crate::policy::rules::Policy;
-use crate::policy::verdict::{Decision, Verdict};
+use crate::policy::rules::{Mode, Policy};
+use crate::policy::verdict::{Basis, Decision, Reason, Verdict};
 use crate::smtp::address::EmailAddress;
 use crate::smtp::reply::Reply;
-use crate::store::{MessageRecord, Outcome, OutcomeResult, RecordedVerdict};
+use crate::store::{MessageRecord, Outcome, OutcomeResult, Place, Places, RecordedVerdict, Seen};
 
 /// What a decision was about: the same for the journal and for the log.
 pub struct Decided<'a> {
@@ -64,18 +64,32 @@ impl<'a> Decided<'a> {
             event_seq: 0,
             upstream: self.upstream.to_string(),
             verdicts: Vec::new(),
+            places: Places::default(),
         }
     }
 
     /// The row of a recipient refused at RCPT, before there was a message.
-    pub fn early_record(&self, verdict: &Verdict, event_seq: i64) -> MessageRecord {
+    pub fn early_record(&self, verdict: &Verdict, seen: Seen) -> MessageRecord {
         let reply = format!("{} {}", verdict.reply_code(), verdict.reply_text(self.reference));
         MessageRecord {
             notes: vec!["refused_at_rcpt".into()],
-            event_seq,
+            event_seq: seen.event_seq,
             verdicts: vec![RecordedVerdict::new(verdict, Some(reply))],
+            places: Places { seen: seen.sent_seq, ..Places::default() },
             ..self.row()
         }
+    }
+
+    /// What these verdicts take of the room that earlier mail leaves.
+    pub fn places<'v>(
+        &self,
+        verdicts: impl Iterator<Item = &'v Verdict>,
+        seen: Seen,
+        attempt: Option<[u8; 32]>,
+    ) -> Places {
+        let is_enforced = self.policy.mode == Mode::Enforce;
+        let taken = verdicts.filter_map(|verdict| place(verdict, is_enforced)).collect();
+        Places { seen: seen.sent_seq, attempt, kinds: self.class.kinds.clone(), taken }
     }
 
     /// One decision, one event, always the same fields.
@@ -109,19 +123,44 @@ fn micros(took: Duration) -> u64 {
 /// The journal row of a message, with one verdict for each recipient.
 pub fn message_record(transaction: &Transaction<'_>, disposition: &Disposition) -> MessageRecord {
     let reference = &transaction.mail.reference;
-    let verdicts = transaction.verdicts.iter().map(|verdict| {
-        let told = matches!(disposition, Disposition::Refuse) && verdict.decision != Decision::Allow;
-        RecordedVerdict::new(verdict, told.then(|| format!("550 {}", verdict.reply_text(reference))))
-    });
+    let told = |verdict: &Verdict| match disposition {
+        Disposition::Refuse if verdict.decision != Decision::Allow => {
+            Some(format!("550 {}", verdict.refusal_text(reference)))
+        }
+        Disposition::Defer if verdict.waits_for_room() => Some(format!("451 {}", verdict.reply_text(reference))),
+        _ => None,
+    };
+    let verdicts = transaction.verdicts.iter().map(|verdict| RecordedVerdict::new(verdict, told(verdict)));
+    let decided = Decided::of(transaction);
+    let going = going(disposition, &transaction.verdicts).into_iter().map(|n| &transaction.verdicts[n]);
     MessageRecord {
         at: transaction.at,
         message_id: message_id(transaction),
         size: transaction.mail.spool.size(),
         notes: notes(transaction, disposition),
-        event_seq: transaction.event_seq,
+        event_seq: transaction.seen.event_seq,
         verdicts: verdicts.collect(),
-        ..Decided::of(transaction).row()
+        places: decided.places(going, transaction.seen, transaction.attempt),
+        ..decided.row()
     }
+}
+
+/// Whose copies leave, by position.
+fn going(disposition: &Disposition, verdicts: &[Verdict]) -> Vec<usize> {
+    match disposition {
+        Disposition::Forward => distinct(verdicts),
+        Disposition::Copies { permitted, .. } => permitted.clone(),
+        Disposition::Refuse | Disposition::Defer | Disposition::Discard => Vec::new(),
+    }
+}
+
+/// Advertising takes a place, and so does a notice of deletion. While nothing is enforced it goes whether there is room
+/// or not.
+fn place(verdict: &Verdict, is_enforced: bool) -> Option<Place> {
+    let promotional = verdict.basis != Some(Basis::Service);
+    let room = verdict.room.filter(|_| is_enforced);
+    let counts = promotional || verdict.reason == Reason::SvcRetention;
+    counts.then(|| Place { recipient: verdict.recipient.clone(), promotional, room })
 }
 
 fn message_id(transaction: &Transaction<'_>) -> Option<String> {
@@ -145,11 +184,16 @@ fn notes(transaction: &Transaction<'_>, disposition: &Disposition) -> Vec<String
     notes
 }
 
-/// What became of one recipient's copy: into the journal with the next group
-/// commit, and into the log.
-pub fn outcome(transaction: &Transaction<'_>, recipient: &EmailAddress, result: OutcomeResult, reply: Option<&Reply>) {
+/// What became of one recipient's copy: into the journal with the next group commit, and into the log. Where a place
+/// is given back that others may be waiting for, it is durable before the client hears of it.
+pub async fn outcome(
+    transaction: &Transaction<'_>,
+    recipient: &EmailAddress,
+    result: OutcomeResult,
+    reply: Option<&Reply>,
+) {
     let took = transaction.mail.taken.elapsed();
-    transaction.worker.gate.store.record_outcome(Outcome {
+    let outcome = Outcome {
         reference: transaction.mail.reference.clone(),
         recipient: Some(recipient.clone()),
         result,
@@ -157,7 +201,16 @@ pub fn outcome(transaction: &Transaction<'_>, recipient: &EmailAddress, result: 
         text: reply.map(Reply::text),
         at: Timestamp::now(),
         took_us: micros(took),
-    });
+    };
+    let store = &transaction.worker.gate.store;
+    if !(result.is_certain_no() && transaction.counted.contains(recipient)) {
+        store.record_outcome(outcome);
+    } else if let Err(error) = store.settle_outcome(outcome).await {
+        tracing::error!(
+            r#ref = transaction.mail.reference,
+            "a place under a cap may not have been given back: {error}"
+        );
+    }
     let Some(verdict) = transaction.verdicts.iter().find(|verdict| verdict.recipient == *recipient) else {
         return;
     };

@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use super::copies;
 use super::gate::{Door, Worker};
 use super::hop::{Handing, Hop};
+use super::in_flight::Claim;
 use super::record;
 use super::spool::Spool;
 use super::tls::Stream;
 use super::upstream::Content;
-use crate::config::{JournalService, Ledger, MalformedHeader};
+use crate::config::{JournalService, MalformedHeader};
 use crate::consent::state::Consulted;
 use crate::message::edit::HeaderEdits;
 use crate::message::head::{HeadError, HeadLimits, MessageHead};
@@ -23,12 +24,16 @@ use crate::policy::decide::Consultation;
 use crate::policy::disposition::{Disposition, distinct};
 use crate::policy::facts::{MessageFacts, Origin};
 use crate::policy::link::decide_with_link;
-use crate::policy::rules::{Class, Policy, ServiceWithoutStore};
-use crate::policy::verdict::{Decision, Reason, Verdict};
+use crate::policy::rules::{Class, Mode, Policy, ServiceWithoutStore};
+use crate::policy::verdict::{Basis, Decision, Reason, Verdict};
 use crate::smtp::address::EmailAddress;
 use crate::smtp::reply::Reply;
 use crate::smtp::session::Envelope;
-use crate::store::{OutcomeResult, StoreError};
+use crate::store::{OutcomeResult, Seen, StoreError};
+
+/// How often a message is decided again because another was faster. Each time that other one has taken a place, so a
+/// message comes to its end sooner unless there are very many.
+const MOST_DECISIONS: usize = 20;
 
 /// A message taken whole from a client, and what is known about its coming.
 pub struct Mail {
@@ -71,9 +76,22 @@ pub struct Transaction<'a> {
     pub verdicts: Vec<Verdict>,
     /// The row of each recipient in the store, 0 for strangers; parallel to `verdicts`.
     pub contacts: Vec<i64>,
-    /// Events the decision could see: those up to this number.
-    pub event_seq: i64,
+    /// How far the decision could see.
+    pub seen: Seen,
     pub at: Timestamp,
+    /// By what another attempt at this message is known; set where that matters.
+    pub attempt: Option<[u8; 32]>,
+    /// While it is held nobody else sends this message, and its copies stand in the delivery ledger.
+    claim: Option<Claim<'a>>,
+    /// Whose place others may be waiting for.
+    pub counted: Vec<EmailAddress>,
+}
+
+/// What came of recording a decision.
+enum Recorded {
+    Done,
+    /// Another message has taken a place that the decision counted on.
+    Overtaken,
 }
 
 /// Takes a message from its final dot to its final reply.
@@ -86,13 +104,14 @@ pub async fn carry_out(worker: &Worker, door: &Door, hop: &mut Hop, client: &Str
             return reply.into();
         }
     };
-    let mut transaction = judge(worker, door, client, mail, head).await;
-    let disposition = Disposition::of(&transaction.mail.policy, &transaction.verdicts);
-    if let Err(reply) = transaction.record(&disposition).await {
-        hop.reset().await;
-        return reply.into();
+    let mut transaction = Transaction::begin(worker, door, client, mail, head);
+    match transaction.settle_on_a_course().await {
+        Ok(disposition) => transaction.act(hop, disposition).await,
+        Err(reply) => {
+            hop.reset().await;
+            reply.into()
+        }
     }
-    transaction.act(hop, disposition).await
 }
 
 /// Loop and header section (R46, R53, R58); the size was looked at while reading.
@@ -117,79 +136,137 @@ fn examine(mail: &Mail, door: &Door, hostname: &str) -> Result<MessageHead, Repl
     Ok(head)
 }
 
-/// Classify, consult, decide.
-async fn judge<'a>(
-    worker: &'a Worker,
-    door: &'a Door,
-    client: &'a Stream,
-    mut mail: Mail,
-    head: MessageHead,
-) -> Transaction<'a> {
-    let policy = mail.policy.clone();
-    let wire = mail.spool.memory();
-    let envelope = &mail.envelope;
-    let facts = MessageFacts::gather(
-        &policy,
-        mail.origin.clone(),
-        envelope.from.clone(),
-        envelope.recipients.len(),
-        &head,
-        wire,
-    );
-    let classification = classify(&policy, &facts);
-    mail.notes.extend(head.anomalies().notes());
-    let recipients: Vec<EmailAddress> = mail.envelope.recipients.iter().map(|to| to.address.clone()).collect();
-    let consulted = consult(worker, &policy, &classification, &recipients).await;
-    let at = Timestamp::now();
-    let failing = worker.gate.link.failing_since();
-    let (verdicts, contacts, event_seq) = verdicts(&policy, &classification, &recipients, &consulted, failing, at);
-    Transaction { worker, door, client, mail, head, facts, classification, verdicts, contacts, event_seq, at }
-}
-
+/// What is known of each recipient, and the number of the last event.
 type Consultations = Result<(Vec<Consulted>, i64), StoreError>;
 
-/// One read for all recipients. Mail whose verdict does not depend on anybody's
-/// consent asks nothing, so it passes while the store is down (E4 before E6),
-/// unless the policy would rather wait for the store.
-async fn consult(
-    worker: &Worker,
-    policy: &Policy,
-    classification: &Classification,
-    recipients: &[EmailAddress],
-) -> Consultations {
-    let outcome = match &classification.controller {
-        Some(controller) if classification.asks_about_the_recipient() => worker.consult(controller, recipients).await,
-        _ if policy.service_without_store == ServiceWithoutStore::Defer => worker.consult("", &[]).await,
-        _ => Ok((Vec::new(), 0)),
-    };
-    if let Err(error) = &outcome {
-        tracing::error!("the consent store gives no answer: {error}");
+impl<'a> Transaction<'a> {
+    /// Classifies.
+    fn begin(
+        worker: &'a Worker,
+        door: &'a Door,
+        client: &'a Stream,
+        mut mail: Mail,
+        head: MessageHead,
+    ) -> Transaction<'a> {
+        let policy = mail.policy.clone();
+        let wire = mail.spool.memory();
+        let envelope = &mail.envelope;
+        let facts = MessageFacts::gather(
+            &policy,
+            mail.origin.clone(),
+            envelope.from.clone(),
+            envelope.recipients.len(),
+            &head,
+            wire,
+        );
+        let classification = classify(&policy, &facts);
+        mail.notes.extend(head.anomalies().notes());
+        Transaction {
+            worker,
+            door,
+            client,
+            mail,
+            head,
+            facts,
+            classification,
+            verdicts: Vec::new(),
+            contacts: Vec::new(),
+            seen: Seen::default(),
+            at: Timestamp::now(),
+            attempt: None,
+            claim: None,
+            counted: Vec::new(),
+        }
     }
-    outcome.map(|(mut known, seq)| {
-        known.resize(recipients.len(), Consulted::default());
-        (known, seq)
-    })
-}
 
-fn verdicts(
-    policy: &Policy,
-    classification: &Classification,
-    recipients: &[EmailAddress],
-    consulted: &Consultations,
-    link_failing_since: Option<Timestamp>,
-    at: Timestamp,
-) -> (Vec<Verdict>, Vec<i64>, i64) {
-    let verdict = |n: usize, recipient| {
-        let consultation = match consulted {
-            Ok((known, _)) => Consultation::Known(&known[n]),
-            Err(_) => Consultation::Unavailable,
+    /// Decides until the decision is on record with the places it takes; an error is the reply for one that cannot be.
+    async fn settle_on_a_course(&mut self) -> Result<Disposition, Reply> {
+        for _ in 0..MOST_DECISIONS {
+            self.judge().await;
+            let disposition = Disposition::of(&self.mail.policy, &self.verdicts);
+            let is_counted = self.hangs_on_earlier_mail();
+            if self.claim.is_none() && (is_counted || copies::is_ledgered(self, &disposition)) {
+                self.claim().await?;
+                if is_counted {
+                    continue; // what an earlier attempt at this message took is its own
+                }
+            }
+            match self.record(&disposition).await? {
+                Recorded::Done => return Ok(disposition),
+                Recorded::Overtaken => tracing::debug!(r#ref = self.mail.reference, "overtaken; deciding again"),
+            }
+        }
+        tracing::warn!(r#ref = self.mail.reference, "too many other messages to the same recipient");
+        Err(self.fault())
+    }
+
+    /// Consults and decides.
+    async fn judge(&mut self) {
+        let recipients: Vec<EmailAddress> = self.mail.envelope.recipients.iter().map(|to| to.address.clone()).collect();
+        let consulted = self.consult(&recipients).await;
+        self.at = Timestamp::now();
+        let failing = self.worker.gate.link.failing_since();
+        let verdict = |n: usize, recipient| {
+            let consultation = match &consulted {
+                Ok((known, _)) => Consultation::Known(&known[n]),
+                Err(_) => Consultation::Unavailable,
+            };
+            decide_with_link(&self.mail.policy, &self.classification, recipient, consultation, failing, self.at)
         };
-        decide_with_link(policy, classification, recipient, consultation, link_failing_since, at)
-    };
-    let verdicts = recipients.iter().enumerate().map(|(n, recipient)| verdict(n, recipient)).collect();
-    match consulted {
-        Ok((known, seq)) => (verdicts, known.iter().map(|one| one.contact_id).collect(), *seq),
-        Err(_) => (verdicts, vec![0; recipients.len()], 0),
+        self.verdicts = recipients.iter().enumerate().map(|(n, recipient)| verdict(n, recipient)).collect();
+        let (known, event_seq) = consulted.unwrap_or_else(|_| (vec![Consulted::default(); recipients.len()], 0));
+        self.contacts = known.iter().map(|one| one.contact_id).collect();
+        self.seen = Seen { event_seq, sent_seq: known.first().map_or(0, |one| one.sent_seq) };
+    }
+
+    /// One read for all recipients. Mail whose verdict does not depend on anybody's
+    /// consent asks nothing, so it passes while the store is down (E4 before E6),
+    /// unless the policy would rather wait for the store.
+    async fn consult(&self, recipients: &[EmailAddress]) -> Consultations {
+        let classification = &self.classification;
+        let outcome = match &classification.controller {
+            Some(controller) if classification.asks_about_the_recipient() => {
+                self.worker.consult(controller, recipients).await
+            }
+            _ if self.mail.policy.service_without_store == ServiceWithoutStore::Defer => {
+                self.worker.consult("", &[]).await
+            }
+            _ => Ok((Vec::new(), 0)),
+        };
+        if let Err(error) = &outcome {
+            tracing::error!("the consent store gives no answer: {error}");
+        }
+        outcome.map(|(mut known, seq)| {
+            known.resize(recipients.len(), Consulted::default());
+            for one in &mut known {
+                self.attempt.iter().for_each(|attempt| one.forget_attempt(attempt));
+            }
+            (known, seq)
+        })
+    }
+
+    /// Whether anybody's verdict would be another without the mail that went before. While nothing is enforced no
+    /// verdict matters to what goes.
+    fn hangs_on_earlier_mail(&self) -> bool {
+        self.mail.policy.mode == Mode::Enforce && self.verdicts.iter().any(|verdict| verdict.room.is_some())
+    }
+
+    /// Waits for an earlier attempt at the same message that is still under way.
+    async fn claim(&mut self) -> Result<(), Reply> {
+        let attempt = copies::ledger_key(&mut self.mail, &self.head).map_err(|_| self.fault())?;
+        let patience = self.door.settings.fanout_budget;
+        self.claim = self.worker.gate.in_flight.claim(attempt, patience).await;
+        self.attempt = Some(attempt);
+        if self.claim.is_none() { Err(self.fault()) } else { Ok(()) }
+    }
+
+    /// The message's key in the delivery ledger, where its copies are kept there.
+    pub fn ledger_key(&self) -> Option<[u8; 32]> {
+        self.attempt.filter(|_| self.claim.is_some())
+    }
+
+    fn fault(&self) -> Reply {
+        Reply::gate_fault(&self.mail.reference)
     }
 }
 
@@ -197,29 +274,52 @@ impl Transaction<'_> {
     /// The decision is durable before it takes effect; for service mail as
     /// `journal.service` says. An error is the reply for a decision that nobody
     /// could audit and that is therefore not carried out.
-    async fn record(&mut self, disposition: &Disposition) -> Result<(), Reply> {
-        let signed = self.list_fields_are_signed();
-        if signed && *disposition != Disposition::Forward {
-            self.mail.notes.push("signed_unsub".into());
+    async fn record(&mut self, disposition: &Disposition) -> Result<Recorded, Reply> {
+        if self.list_fields_are_signed() && *disposition != Disposition::Forward {
+            self.note("signed_unsub");
         }
         let row = record::message_record(self, disposition);
+        let counted: Vec<EmailAddress> =
+            row.places.taken.iter().filter(|place| place.room.is_some()).map(|place| place.recipient.clone()).collect();
         let store = &self.worker.gate.store;
-        let is_service = self.classification.class == Class::Service;
+        let is_service = self.is_service_to_all() && counted.is_empty();
         let passes = is_service && self.mail.policy.service_without_store == ServiceWithoutStore::Pass;
         // Mail that is to wait for the store has to find out whether it can be written.
         if *disposition == Disposition::Defer
             || passes && self.worker.gate.settings.journal_service == JournalService::After
         {
             store.record_message_later(row);
-            return Ok(());
+            return Ok(Recorded::Done);
         }
-        let Err(error) = store.record_message(row).await else {
-            return Ok(());
+        let error = match store.record_message(row).await {
+            Ok(()) => {
+                self.counted = counted;
+                return Ok(Recorded::Done);
+            }
+            Err(StoreError::PlaceTaken) => return Ok(Recorded::Overtaken),
+            Err(error) => error,
         };
         tracing::error!(r#ref = self.mail.reference, "the decision cannot be recorded: {error}");
         // A mode that changes nothing does not start to because the journal is full.
         let is_trial = *disposition == Disposition::Forward && !is_service;
-        if passes || is_trial { Ok(()) } else { Err(Reply::gate_fault(&self.mail.reference)) }
+        if passes || is_trial {
+            return Ok(Recorded::Done);
+        }
+        store.release_places(self.mail.reference.clone()); // it may still be written, and will not have gone
+        Err(self.fault())
+    }
+
+    /// Once, however often the message is decided.
+    fn note(&mut self, note: &str) {
+        if !self.mail.notes.iter().any(|known| known == note) {
+            self.mail.notes.push(note.into());
+        }
+    }
+
+    /// What is service mail only to some may have turned out to be advertising.
+    fn is_service_to_all(&self) -> bool {
+        let is_service = |verdict: &Verdict| verdict.basis == Some(Basis::Service);
+        self.classification.class == Class::Service && self.verdicts.iter().all(is_service)
     }
 
     /// Whether a signature covers the fields a personal copy would add (R56).
@@ -246,25 +346,31 @@ impl Transaction<'_> {
             .into_iter()
             .map(|n| &self.verdicts[n])
             .filter(|verdict| verdict.decision != Decision::Allow)
-            .map(|verdict| verdict.reply_text(&self.mail.reference))
+            .map(|verdict| verdict.refusal_text(&self.mail.reference))
             .collect();
         Reply::withheld(lines)
     }
 
-    /// What has to end before the same message can go.
+    /// What has to end before the same message can go: the gate's own faults before anybody's limit.
     fn deferral(&self) -> Reply {
         let reference = &self.mail.reference;
         let waits_for_the_link = |verdict: &&Verdict| verdict.reason == Reason::EndpointDown;
-        match self.verdicts.iter().find(waits_for_the_link) {
-            Some(verdict) => Reply::new(verdict.reply_code(), verdict.reply_text(reference)),
-            None => Reply::gate_fault(reference),
+        if let Some(verdict) = self.verdicts.iter().find(waits_for_the_link) {
+            return Reply::new(verdict.reply_code(), verdict.reply_text(reference));
         }
+        let mut deferred = self.verdicts.iter().filter(|verdict| verdict.decision == Decision::Defer);
+        if !deferred.all(Verdict::waits_for_room) {
+            return self.fault();
+        }
+        let waiting = distinct(&self.verdicts).into_iter().map(|n| &self.verdicts[n]);
+        let waiting = waiting.filter(|verdict| verdict.waits_for_room());
+        Reply::not_yet(waiting.map(|verdict| verdict.reply_text(reference)).collect())
     }
 
     async fn withhold(&mut self, hop: &mut Hop, reply: Reply, result: OutcomeResult) -> Answer {
         hop.reset().await;
         for verdict in &self.verdicts {
-            record::outcome(self, &verdict.recipient, result, Some(&reply));
+            record::outcome(self, &verdict.recipient, result, Some(&reply)).await;
         }
         reply.into()
     }
@@ -279,17 +385,11 @@ impl Transaction<'_> {
 
     /// The message as it came, with one Received line, to everybody at once.
     async fn forward(mut self, hop: &mut Hop) -> Answer {
-        let in_ledger = self.door.settings.ledger == Ledger::All;
-        let Ok(ledger_key) = in_ledger.then(|| copies::ledger_key(&mut self.mail, &self.head)).transpose() else {
-            return Reply::gate_fault(&self.mail.reference).into();
-        };
-        let Ok(_claim) = copies::claim(self.worker, ledger_key, self.door.settings.fanout_budget).await else {
-            return Reply::gate_fault(&self.mail.reference).into();
-        };
+        let ledger_key = self.ledger_key();
         let name = copies::everybody(self.verdicts.iter().map(|verdict| &verdict.recipient));
         if let Some((result, reply)) = self.earlier_attempt(ledger_key, &name).await {
             hop.reset().await;
-            self.outcomes(result, Some(&reply));
+            self.outcomes(result, Some(&reply)).await;
             return Answer { reply, ledger_key };
         }
         let head = self.edited_head(&mut HeaderEdits::default());
@@ -306,13 +406,13 @@ impl Transaction<'_> {
         let commit = copies::commit_point(self.worker, self.client, &reference, ledger_key, name);
         let handover = hop.hand_over(&handing, content, &commit).await;
         let (result, reply) = copies::settle(self.worker, &reference, handover, ledger_key, name).await;
-        self.outcomes(result, Some(&reply));
+        self.outcomes(result, Some(&reply)).await;
         Answer { reply, ledger_key }
     }
 
-    fn outcomes(&self, result: OutcomeResult, reply: Option<&Reply>) {
+    async fn outcomes(&self, result: OutcomeResult, reply: Option<&Reply>) {
         for verdict in &self.verdicts {
-            record::outcome(self, &verdict.recipient, result, reply);
+            record::outcome(self, &verdict.recipient, result, reply).await;
         }
     }
 

@@ -309,13 +309,12 @@ impl Reply {
 impl Reply {
     /// `lines`: one per withheld recipient, as the verdicts put it; ten at most are shown.
     pub fn withheld(lines: Vec<String>) -> Reply {
-        const SHOWN: usize = 10;
-        let rest = lines.len().saturating_sub(SHOWN);
-        let mut lines: Vec<String> = lines.into_iter().take(SHOWN).map(|line| with_status("5.7.1", line)).collect();
-        if rest > 0 {
-            lines.push(format!("5.7.1 and {rest} more withheld"));
-        }
-        Reply::multi(550, lines)
+        Reply::multi(550, ten_at_most("5.7.1", lines))
+    }
+
+    /// The same for recipients who have enough for now.
+    pub fn not_yet(lines: Vec<String>) -> Reply {
+        Reply::multi(451, ten_at_most("4.7.1", lines))
     }
 
     /// Taken and thrown away, as the policy says.
@@ -442,6 +441,16 @@ impl Reply {
     pub fn login_unavailable() -> Reply {
         Reply::new(454, "4.7.0 Temporary authentication failure")
     }
+}
+
+fn ten_at_most(status: &str, lines: Vec<String>) -> Vec<String> {
+    const SHOWN: usize = 10;
+    let rest = lines.len().saturating_sub(SHOWN);
+    let mut lines: Vec<String> = lines.into_iter().take(SHOWN).map(|line| with_status(status, line)).collect();
+    if rest > 0 {
+        lines.push(format!("{status} and {rest} more withheld"));
+    }
+    lines
 }
 
 fn with_status(status: &str, text: String) -> String {

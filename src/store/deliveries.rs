@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::moment::micros;
 
 /// Longer than any mailer retries (R73).
-const KEPT: SignedDuration = SignedDuration::from_hours(5 * 24);
+pub const KEPT: SignedDuration = SignedDuration::from_hours(5 * 24);
 
 /// One copy. Not done: it was about to be sent and nobody heard the answer, so a retry sends it again (R74).
 #[derive(Clone, Debug, PartialEq, Eq)]

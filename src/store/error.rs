@@ -23,6 +23,8 @@ pub enum StoreError {
     TextDiffers { version: String, language: String, sha256: String },
     /// The writer has stopped.
     Gone,
+    /// Another message has taken the room that a decision counted on: decide again.
+    PlaceTaken,
     /// A statement failed: a fault of ours.
     Failed(String),
 }
@@ -50,6 +52,7 @@ impl fmt::Display for StoreError {
                 "another text ({sha256}) is stored as {version} in {language}, and people agreed to that one: give the new wording a new version"
             ),
             Self::Gone => f.write_str("the store's writer has stopped"),
+            Self::PlaceTaken => f.write_str("another message was faster; decide again"),
             Self::Failed(why) => write!(f, "the store could not carry out a statement: {why}"),
         }
     }

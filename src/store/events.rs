@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
 use super::moment::micros;
-use crate::consent::event::{ConsentEvent, RecordedEvent};
+use super::sending;
+use crate::consent::event::{ConsentEvent, EventType, RecordedEvent};
 use crate::consent::state::ContactState;
 use crate::smtp::address::{EmailAddress, Width};
 
@@ -44,6 +45,9 @@ pub fn append(db: &Connection, event: &ConsentEvent, now: Timestamp) -> Result<A
         add_to_state(db, controller, contact, &recorded)?;
     }
     remember_topics(db, &recorded.event)?;
+    if recorded.event.kind == EventType::Erase {
+        sending::forget(db, &recorded.event.address, Some(&recorded.event.controller))?;
+    }
     Ok(Appended { seq: recorded.seq, fresh: true })
 }
 

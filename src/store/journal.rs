@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
 use super::moment::micros;
+use super::sending::{self, Places};
 use crate::policy::because::Because;
 use crate::policy::facts::MessageFacts;
 use crate::policy::rules::{Class, Mode};
@@ -39,6 +40,15 @@ pub struct MessageRecord {
     pub event_seq: i64,
     pub upstream: String,
     pub verdicts: Vec<RecordedVerdict>,
+    /// What it takes of the room that earlier mail leaves.
+    pub places: Places,
+}
+
+/// How far a decision could see: the numbers of the last event and of the last change to what was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub event_seq: i64,
+    pub sent_seq: i64,
 }
 
 /// What was decided about one recipient, and what its mailer was told when it was withheld.
@@ -86,6 +96,18 @@ words! {
     }
 }
 
+impl OutcomeResult {
+    /// For certain nothing went; what nobody knows may have gone.
+    pub fn is_certain_no(self) -> bool {
+        match self {
+            OutcomeResult::Refused | OutcomeResult::Deferred | OutcomeResult::Discarded | OutcomeResult::Withheld => {
+                true
+            }
+            OutcomeResult::Delivered | OutcomeResult::Unknown | OutcomeResult::AlreadyDelivered => false,
+        }
+    }
+}
+
 /// What upstream said, once it has; a decision without one reads as outcome unknown.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -99,8 +121,9 @@ pub struct Outcome {
     pub took_us: u64,
 }
 
-/// Writes a message with all its decisions. Expects to be inside a transaction.
+/// Writes a message with all its decisions and takes its places. Expects to be inside a transaction.
 pub fn record(db: &Connection, message: &MessageRecord) -> Result<(), StoreError> {
+    sending::take(db, message)?;
     insert_message(db, message)?;
     let id = db.last_insert_rowid();
     let mut topic = db.prepare_cached("INSERT OR IGNORE INTO message_topic (message, topic) VALUES (?1, ?2)")?;
@@ -117,8 +140,9 @@ fn insert_message(db: &Connection, message: &MessageRecord) -> Result<(), StoreE
     db.prepare_cached(
         "INSERT INTO message (reference, at, session, listener, credential, client, envelope_from, sender_key,
              message_id, size, class, class_rule, class_evidence, controller, topics, families, policy, mode, facts,
-             notes, event_seq, upstream)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+             notes, event_seq, sent_seq, attempt, upstream)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
+             ?24)",
     )?
     .execute(params![
         message.reference,
@@ -142,6 +166,8 @@ fn insert_message(db: &Connection, message: &MessageRecord) -> Result<(), StoreE
         serde_json::to_string(&message.facts)?,
         serde_json::to_string(&message.notes)?,
         message.event_seq,
+        message.places.seen,
+        message.places.attempt,
         message.upstream,
     ])?;
     Ok(())
@@ -172,12 +198,11 @@ fn insert_decision(db: &Connection, message: i64, at: Timestamp, verdict: &Recor
 }
 
 /// Puts a newer verdict in the place of one that never took effect: an act of the person came before the copy did.
-/// `event_seq` is what the newer verdict could see.
-pub fn revise(db: &Connection, reference: &str, verdict: &RecordedVerdict, event_seq: i64) -> Result<(), StoreError> {
+pub fn revise(db: &Connection, reference: &str, verdict: &RecordedVerdict, seen: Seen) -> Result<(), StoreError> {
     let message: i64 = db.query_row("SELECT id FROM message WHERE reference = ?1", [reference], |row| row.get(0))?;
     db.execute(
         "UPDATE decision SET decision = ?3, reason = ?4, basis = ?5, secondary = ?6, because = ?7, events = ?8,
-             last_day = ?9, flags = ?10, event_seq = ?11
+             last_day = ?9, flags = ?10, event_seq = ?11, sent_seq = ?12
          WHERE message = ?1 AND recipient_key = ?2",
         params![
             message,
@@ -190,13 +215,15 @@ pub fn revise(db: &Connection, reference: &str, verdict: &RecordedVerdict, event
             serde_json::to_string(&verdict.events)?,
             verdict.last_day.map(|day| day.to_string()),
             serde_json::to_string(&verdict.flags)?,
-            event_seq,
+            seen.event_seq,
+            seen.sent_seq,
         ],
     )?;
     Ok(())
 }
 
-/// Links what upstream said to the decision; a message whose row was lost has none to link to.
+/// Links what upstream said to the decision, and gives back the places of what did not go; a message whose row was lost
+/// has none to link to.
 pub fn settle(db: &Connection, outcome: &Outcome) -> Result<(), StoreError> {
     let mut known = db.prepare_cached("SELECT id FROM message WHERE reference = ?1")?;
     let message: Option<i64> = known.query_row([&outcome.reference], |row| row.get(0)).optional()?;
@@ -214,11 +241,14 @@ pub fn settle(db: &Connection, outcome: &Outcome) -> Result<(), StoreError> {
         micros(outcome.at),
         i64::try_from(outcome.took_us).unwrap_or(i64::MAX),
     ])?;
+    if outcome.result.is_certain_no() {
+        sending::release(db, &outcome.reference, outcome.recipient.as_ref())?;
+    }
     Ok(())
 }
 
-/// Drops messages from before `horizon` with all that belongs to them; at most `limit` of them, to keep the
-/// transaction short.
+/// Drops messages from before `horizon` with all that belongs to them, and what no decision since then can have seen of
+/// earlier mail; at most `limit` of each, to keep the transaction short.
 pub fn purge(db: &Connection, horizon: Timestamp, limit: usize) -> Result<usize, StoreError> {
     const OLD: &str = "SELECT id FROM message WHERE at < ?1 ORDER BY at LIMIT ?2";
     let horizon = micros(horizon);
@@ -226,7 +256,10 @@ pub fn purge(db: &Connection, horizon: Timestamp, limit: usize) -> Result<usize,
         db.prepare_cached(&format!("DELETE FROM {table} WHERE message IN ({OLD})"))?
             .execute(params![horizon, limit])?;
     }
-    Ok(db.prepare_cached(&format!("DELETE FROM message WHERE id IN ({OLD})"))?.execute(params![horizon, limit])?)
+    let unseen = sending::purge(db, horizon, limit)?;
+    let old =
+        db.prepare_cached(&format!("DELETE FROM message WHERE id IN ({OLD})"))?.execute(params![horizon, limit])?;
+    Ok(old + unseen)
 }
 
 /// What a sender is looked up by: the same address however it was written; empty for the null sender.

@@ -61,6 +61,9 @@ pub struct MessageRow {
     pub mode: String,
     pub notes: Vec<String>,
     pub upstream: String,
+    /// By what its places are known to be its own.
+    #[serde(skip)]
+    pub attempt: Option<[u8; 32]>,
 }
 
 /// What was decided about one recipient, and the last that is known of it.
@@ -82,6 +85,8 @@ pub struct DecisionRow {
     pub reply: Option<String>,
     /// The highest event number this verdict could know.
     pub event_seq: i64,
+    /// The last change to what was sent before that it could see.
+    pub sent_seq: i64,
     /// None: the outcome is unknown, or there was nothing to deliver.
     pub outcome: Option<OutcomeRow>,
 }
@@ -131,7 +136,7 @@ const COLUMNS: &str = "m.id, m.reference, m.at, m.session, m.listener, m.credent
     m.notes, m.upstream,
     d.id, d.recipient, d.decision, d.reason, d.basis, d.secondary, d.because, d.events, d.last_day, d.flags, d.reply,
     coalesce (d.event_seq, m.event_seq),
-    o.result, o.code, o.text, o.at, o.took_us";
+    o.result, o.code, o.text, o.at, o.took_us, coalesce (d.sent_seq, m.sent_seq), m.attempt";
 
 /// The last outcome that is about the recipient, or about every copy that left.
 const TABLES: &str = "decision AS d JOIN message AS m ON m.id = d.message
@@ -264,6 +269,7 @@ fn message(row: &Row<'_>) -> Result<MessageRow, StoreError> {
         mode: row.get(17)?,
         notes: list(row, 18)?,
         upstream: row.get(19)?,
+        attempt: row.get(38)?,
     })
 }
 
@@ -291,6 +297,7 @@ fn decision(row: &Row<'_>) -> Result<DecisionRow, StoreError> {
         flags: list(row, 29)?,
         reply: row.get(30)?,
         event_seq: row.get(31)?,
+        sent_seq: row.get(37)?,
         outcome,
     })
 }

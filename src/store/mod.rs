@@ -14,6 +14,7 @@ mod policies;
 mod presence;
 mod reader;
 mod schema;
+mod sending;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -40,10 +41,11 @@ pub use deliveries::Delivery;
 pub use error::StoreError;
 pub use events::{Appended, Suppress};
 pub use import::{Importer, Progress, Slice};
-pub use journal::{MessageRecord, Outcome, OutcomeResult, RecordedVerdict};
+pub use journal::{MessageRecord, Outcome, OutcomeResult, RecordedVerdict, Seen};
 pub use journal_query::{Count, DecisionRow, Filter, MessageRow, OutcomeRow, Position, Story};
 pub use policies::KeptPolicy;
 pub use reader::{Contact, Reader};
+pub use sending::{Place, Places};
 pub use texts::KeptText;
 pub use writer::Health;
 
@@ -103,7 +105,8 @@ impl Store {
         &self.inner.health
     }
 
-    /// Resolves when message and decisions are durable.
+    /// Resolves when message and decisions are durable and its places taken; with [`StoreError::PlaceTaken`] nothing of
+    /// it was written.
     pub async fn record_message(&self, message: MessageRecord) -> Result<(), StoreError> {
         self.write(Change::Message(Box::new(message))).await.map(drop)
     }
@@ -113,9 +116,9 @@ impl Store {
         &self,
         reference: String,
         verdict: RecordedVerdict,
-        event_seq: i64,
+        seen: Seen,
     ) -> Result<(), StoreError> {
-        self.write(Change::Revision { reference, verdict: Box::new(verdict), event_seq }).await.map(drop)
+        self.write(Change::Revision { reference, verdict: Box::new(verdict), seen }).await.map(drop)
     }
 
     /// For service mail that does not wait for its row: with the next group commit, and before an orderly end.
@@ -126,6 +129,16 @@ impl Store {
     /// What upstream said, with the next group commit.
     pub fn record_outcome(&self, outcome: Outcome) {
         self.write_later(Change::Outcome(Box::new(outcome)));
+    }
+
+    /// The same; resolves when it is durable, so that what is tried next finds the place given back.
+    pub async fn settle_outcome(&self, outcome: Outcome) -> Result<(), StoreError> {
+        self.write(Change::Outcome(Box::new(outcome))).await.map(drop)
+    }
+
+    /// Gives back whatever places a message holds whose row may still be written though nobody waits for it any more.
+    pub fn release_places(&self, reference: String) {
+        self.write_later(Change::Release { reference });
     }
 
     /// Resolves with the event's number when it is durable and folded. A known `id` gives the number it already has.
@@ -195,7 +208,8 @@ impl Store {
     /// comes again. A change that was waited for too long stays queued and may still be written. That does no harm,
     /// because changes are written in the order in which they were handed over:
     ///
-    /// - a message's row stands in the journal without an outcome, which is what came of it; the retry has its own;
+    /// - a message's row stands in the journal without an outcome, which is what came of it; the retry has its own. Its
+    ///   places are given back, see [`Store::release_places`];
     /// - a revised verdict is the one by which the copy was held back;
     /// - an intent for a copy that was not sent makes a retry send it, as no row would; what is written of a copy
     ///   afterwards (done, forgotten, released) is what happened to it;

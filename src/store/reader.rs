@@ -11,11 +11,13 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use super::deliveries::{self, Delivery};
 use super::error::StoreError;
 use super::events;
+use super::journal::Seen;
 use super::journal_query::{self, Count, DecisionRow, Filter, MessageRow, Position, Story};
 use super::link;
 use super::moment::{micros, moment};
 use super::policies::{self, KeptPolicy};
 use super::schema::{self, Place};
+use super::sending;
 use super::texts::{self, KeptText};
 use crate::consent::event::{ConsentEvent, RecordedEvent};
 use crate::consent::state::{Consulted, ContactState, Suppression};
@@ -61,41 +63,47 @@ impl Reader {
         let snapshot = self.read()?;
         let newest =
             snapshot.prepare_cached("SELECT coalesce (max (seq), 0) FROM event")?.query_row([], |r| r.get(0))?;
+        let (now, sent_seq) = (Timestamp::now(), sending::newest(&snapshot)?);
         let mut known: Vec<Consulted> = recipients
             .iter()
             .map(|recipient| consult_one(&snapshot, &keys, controller, recipient, None))
             .collect::<Result<_, _>>()?;
-        for one in &mut known {
+        for (one, recipient) in known.iter_mut().zip(recipients) {
             one.missing_texts = missing_texts(&snapshot, one, &mut texts, None)?;
+            one.sent = sending::to(&snapshot, controller, &recipient.consent_key(), now, sent_seq)?;
+            one.sent_seq = sent_seq;
         }
         drop(snapshot);
         self.texts_stored = texts;
         Ok((known, newest))
     }
 
-    /// What was known of one recipient when the events up to `seq` had been recorded, at that moment.
+    /// What was known of one recipient at that moment, to a decision that could see this far.
     pub fn consult_as_of(
         &mut self,
         controller: &str,
         recipient: &EmailAddress,
-        seq: i64,
+        seen: Seen,
         at: Timestamp,
     ) -> Result<Consulted, StoreError> {
         let keys = self.hash_keys.clone();
         let snapshot = self.read()?;
         let mut known = consult_one(&snapshot, &keys, controller, recipient, Some(at))?;
-        let then = |state: ContactState| Some(state.as_of(seq)).filter(|state| !state.events.is_empty());
+        let then = |state: ContactState| Some(state.as_of(seen.event_seq)).filter(|state| !state.events.is_empty());
         known.exact = known.exact.and_then(then);
         known.relatives = known.relatives.into_iter().filter_map(then).collect();
         known.missing_texts = missing_texts(&snapshot, &known, &mut HashSet::new(), Some(at))?;
+        known.sent = sending::to(&snapshot, controller, &recipient.consent_key(), at, seen.sent_seq)?;
+        known.sent_seq = seen.sent_seq;
         Ok(known)
     }
 
-    /// The highest number among the events recorded up to a moment.
-    pub fn newest_event(&mut self, at: Timestamp) -> Result<i64, StoreError> {
+    /// How far a decision could have seen at a moment.
+    pub fn seen_at(&mut self, at: Timestamp) -> Result<Seen, StoreError> {
         let snapshot = self.read()?;
         let newest = "SELECT coalesce (max (seq), 0) FROM event WHERE recorded_at <= ?1";
-        Ok(snapshot.query_row(newest, [micros(at)], |row| row.get(0))?)
+        let event_seq = snapshot.query_row(newest, [micros(at)], |row| row.get(0))?;
+        Ok(Seen { event_seq, sent_seq: sending::newest_at(&snapshot, at)? })
     }
 
     /// The copies of a message that a retry has to know of.

@@ -83,6 +83,9 @@ const MIGRATIONS: &[&str] = &["
         facts TEXT NOT NULL,
         notes TEXT NOT NULL,
         event_seq INTEGER NOT NULL,
+        -- What its decisions could see of earlier mail, and by what a retry of it is known.
+        sent_seq INTEGER NOT NULL,
+        attempt BLOB,
         upstream TEXT NOT NULL
     ) STRICT;
     CREATE INDEX message_by_time ON message (at);
@@ -112,7 +115,8 @@ const MIGRATIONS: &[&str] = &["
         flags TEXT NOT NULL,
         reply TEXT,
         -- Set when a newer verdict took this one's place: what that one could see.
-        event_seq INTEGER
+        event_seq INTEGER,
+        sent_seq INTEGER
     ) STRICT;
     CREATE INDEX decision_by_message ON decision (message);
     CREATE INDEX decision_by_reason ON decision (reason, at);
@@ -139,6 +143,25 @@ const MIGRATIONS: &[&str] = &["
         PRIMARY KEY (key, recipient)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX delivery_by_time ON delivery (at);
+
+    -- `id`, `released` and `confirmed` are numbers of one sequence, see sending.rs.
+    CREATE TABLE sending (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        recipient_key TEXT NOT NULL,
+        controller TEXT NOT NULL,
+        matters_until INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        reference TEXT NOT NULL,
+        promotional INTEGER NOT NULL,
+        topics TEXT NOT NULL,
+        kinds TEXT NOT NULL,
+        attempt BLOB,
+        released INTEGER,
+        confirmed INTEGER
+    ) STRICT;
+    CREATE INDEX sending_by_recipient ON sending (recipient_key, controller, matters_until);
+    CREATE INDEX sending_by_end ON sending (matters_until);
+    CREATE INDEX sending_by_attempt ON sending (attempt) WHERE attempt IS NOT NULL;
 
     CREATE TABLE policy (
         hash TEXT NOT NULL PRIMARY KEY,

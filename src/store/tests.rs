@@ -3,6 +3,7 @@
 mod consent;
 mod faults;
 mod journal;
+mod places;
 mod texts;
 
 use jiff::civil::date;
@@ -103,5 +104,6 @@ fn message(reference: &str, verdicts: Vec<RecordedVerdict>) -> MessageRecord {
         event_seq: 1,
         upstream: "relay".into(),
         verdicts,
+        places: Places::default(),
     }
 }

@@ -13,10 +13,11 @@ use tokio::sync::oneshot;
 use super::deliveries::{self, Copy};
 use super::error::StoreError;
 use super::events::{self, Suppress};
-use super::journal::{self, MessageRecord, Outcome, RecordedVerdict};
+use super::journal::{self, MessageRecord, Outcome, RecordedVerdict, Seen};
 use super::link;
 use super::policies::{self, KeptPolicy};
 use super::schema::Place;
+use super::sending;
 use super::texts::{self, KeptText};
 use crate::consent::event::ConsentEvent;
 
@@ -31,11 +32,12 @@ const SWEEP_ROWS: usize = 1000;
 #[derive(Debug)]
 pub enum Change {
     Message(Box<MessageRecord>),
-    Revision { reference: String, verdict: Box<RecordedVerdict>, event_seq: i64 },
+    Revision { reference: String, verdict: Box<RecordedVerdict>, seen: Seen },
     Outcome(Box<Outcome>),
     Event(Box<ConsentEvent>),
     Suppress(Suppress),
     Delivery { key: [u8; 32], copy: Copy },
+    Release { reference: String },
     Policy(KeptPolicy),
     Text(Box<KeptText>),
     PurgeJournal { horizon: Timestamp },
@@ -100,6 +102,7 @@ impl Health {
             Change::Revision { reference, .. } => ("decision", reference.as_str()),
             Change::Outcome(outcome) => ("outcome", outcome.reference.as_str()),
             Change::Delivery { .. } => ("delivery", ""),
+            Change::Release { reference } => ("release", reference.as_str()),
             Change::Event(_) | Change::Suppress(_) => ("consent", ""),
             Change::Policy(policy) => ("policy", policy.hash.as_str()),
             Change::Text(text) => ("text", text.version.as_str()),
@@ -203,13 +206,12 @@ impl Writer {
 fn write_one(step: Savepoint<'_>, change: &Change, now: Timestamp) -> Written {
     let number = match change {
         Change::Message(message) => journal::record(&step, message).map(|()| 0),
-        Change::Revision { reference, verdict, event_seq } => {
-            journal::revise(&step, reference, verdict, *event_seq).map(|()| 0)
-        }
+        Change::Revision { reference, verdict, seen } => journal::revise(&step, reference, verdict, *seen).map(|()| 0),
         Change::Outcome(outcome) => journal::settle(&step, outcome).map(|()| 0),
         Change::Event(event) => events::append(&step, event, now).map(|appended| appended.seq),
         Change::Suppress(objection) => events::suppress(&step, objection).map(|()| 0),
-        Change::Delivery { key, copy } => deliveries::write(&step, key, copy, now).map(|()| 0),
+        Change::Delivery { key, copy } => write_delivery(&step, key, copy, now).map(|()| 0),
+        Change::Release { reference } => sending::release(&step, reference, None).map(|()| 0),
         Change::Policy(policy) => policies::keep(&step, policy).map(|()| 0),
         Change::Text(text) => texts::keep(&step, text).map(i64::from),
         Change::LinkFailing { since } => link::set(&step, *since).map(|()| 0),
@@ -219,4 +221,10 @@ fn write_one(step: Savepoint<'_>, change: &Change, now: Timestamp) -> Written {
     }?;
     step.commit()?;
     Ok(number)
+}
+
+/// A client that knows how its message fared has neither copies nor a place to come back for.
+fn write_delivery(step: &Savepoint<'_>, key: &[u8; 32], copy: &Copy, now: Timestamp) -> Result<(), StoreError> {
+    deliveries::write(step, key, copy, now)?;
+    if *copy == Copy::Release { sending::confirm(step, key) } else { Ok(()) }
 }

@@ -6,6 +6,7 @@ mod support;
 mod ceilings;
 mod course;
 mod fanout;
+mod frequency;
 mod ledger;
 mod links;
 mod list_fields;

@@ -159,7 +159,8 @@ async fn a_decision_reads_no_table_from_end_to_end() {
     let place = Place::new();
     drop(place.open());
     let db = rusqlite::Connection::open(place.path()).unwrap();
-    for question in [reader::RELATED, reader::KNOWN_TO_ANYBODY] {
+    let sent = [sending::SENT, sending::TAKEN_SINCE, sending::HELD];
+    for question in sent.into_iter().chain([reader::RELATED, reader::KNOWN_TO_ANYBODY]) {
         let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {question}")).unwrap();
         let count = plan.parameter_count();
         let steps =

@@ -164,7 +164,7 @@ async fn a_revised_verdict_stands_in_the_place_of_the_one_that_never_took_effect
     let place = Place::new();
     let store = journal(&place).await;
     let objected = verdict("anna@x.example", Decision::Block, Reason::ObjTopic);
-    store.revise_verdict("r1".into(), objected, 9).await.unwrap();
+    store.revise_verdict("r1".into(), objected, Seen { event_seq: 9, sent_seq: 0 }).await.unwrap();
     let filter = Filter { reason: Some(Reason::ObjTopic), ..Filter::default() };
     let mut rows = listed(&mut store.reader().unwrap(), &filter);
     rows.sort();

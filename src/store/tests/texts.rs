@@ -48,6 +48,7 @@ async fn a_version_is_missing_until_its_text_is_stored_in_one_language() {
     assert!(missing().is_empty());
     assert!(missing().is_empty(), "what is there stays there");
 
-    let mut then = |at: &str| reader.consult_as_of("c", &anna[0], i64::MAX, moment(at)).unwrap().missing_texts.len();
+    let everything = Seen { event_seq: i64::MAX, sent_seq: i64::MAX };
+    let mut then = |at: &str| reader.consult_as_of("c", &anna[0], everything, moment(at)).unwrap().missing_texts.len();
     assert_eq!((then("2026-02-28T23:59:59Z"), then("2026-03-01T00:00:00Z")), (1, 0));
 }
