@@ -3,6 +3,7 @@
 pub mod event;
 pub mod import;
 pub mod limit;
+pub mod ledger;
 pub mod scope;
 pub mod state;
 pub mod token;

@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use ring::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::hmac;
 
+use super::ledger::chain::ChainKeys;
+use super::ledger::hex;
 use super::scope::widening;
 
 /// First byte of every token; a later format takes another one.
@@ -198,6 +200,35 @@ impl HashKeys {
     pub fn all_hashes(&self, controller: &str, key: &str) -> Vec<[u8; 16]> {
         self.0.iter().map(|hash_key| hash(hash_key, controller, key)).collect()
     }
+
+    /// What stands for a person in the journal once the address is erased, of the address' consent key.
+    pub fn pseudonym(&self, key: &str) -> String {
+        pseudonym(&self.0[0], key) // `new` refuses an empty list
+    }
+
+    /// What may stand for a person, the newest key's first.
+    pub fn all_pseudonyms(&self, key: &str) -> Vec<String> {
+        self.0.iter().map(|hash_key| pseudonym(hash_key, key)).collect()
+    }
+
+    /// What a caller's own id is recognised by when it comes again, the newest key's first.
+    pub fn id_hashes(&self, controller: &str, id: &str) -> Vec<[u8; 16]> {
+        // No address holds a NUL.
+        self.0.iter().map(|hash_key| hash(hash_key, controller, &format!("\0id\0{id}"))).collect()
+    }
+
+    /// The keys that chain the ledger.
+    pub fn chain_keys(&self) -> ChainKeys {
+        ChainKeys::new(&self.0)
+    }
+}
+
+/// How a pseudonym begins; no address does, having no `@`.
+pub const ERASED: &str = "erased:";
+
+/// Of no controller: no controller has an empty name.
+fn pseudonym(hash_key: &[u8; 32], key: &str) -> String {
+    format!("{ERASED}{}", hex(&hash(hash_key, "", key)))
 }
 
 impl fmt::Debug for HashKeys {
