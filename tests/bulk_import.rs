@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use consentry::consent::event::{ConsentEvent, EventType};
-use consentry::consent::token::HashKeys;
+use consentry::consent::token::{HashKeys, parse_keys};
 use consentry::smtp::address::EmailAddress;
 use consentry::store::Store;
 use rusqlite::Connection;
@@ -39,6 +39,11 @@ impl Place {
         self.directory.path().join(name)
     }
 
+    /// The ledger has one set of keys, whoever writes to it.
+    fn keys(&self) -> HashKeys {
+        HashKeys::new(parse_keys(&fs::read_to_string(self.path("ledger.key")).unwrap()).unwrap()).unwrap()
+    }
+
     fn write_events(&self) -> PathBuf {
         let mut lines = String::new();
         for number in 0..EVENTS {
@@ -62,7 +67,7 @@ impl Place {
         let db = Connection::open(self.path("consentry.db")).unwrap();
         db.busy_timeout(Duration::from_secs(2)).unwrap();
         let lines = db.query_row("SELECT coalesce (max (lines_done), 0) FROM import", [], |row| row.get(0)).unwrap();
-        let events = "SELECT count (*) FROM event WHERE external_id LIKE 'import:%'";
+        let events = r#"SELECT count (*) FROM event WHERE personal LIKE '%"id":"import:%'"#;
         (lines, db.query_row(events, [], |row| row.get(0)).unwrap())
     }
 }
@@ -93,7 +98,7 @@ fn commit_meanwhile(store: &Store, mut stop: impl FnMut() -> bool) -> Duration {
 fn an_import_lets_a_gate_commit_and_goes_on_where_it_was_killed() {
     let place = Place::new();
     let file = place.write_events();
-    let gate = Store::open(&place.path("consentry.db"), HashKeys::new(vec![[7; 32]]).unwrap()).unwrap();
+    let gate = Store::open(&place.path("consentry.db"), place.keys()).unwrap();
 
     let mut killed = place.import(&file);
     let first = commit_meanwhile(&gate, || {

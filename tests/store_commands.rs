@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use consentry::consent::token::{HashKeys, parse_keys};
+use consentry::store::Store;
+
 struct Place {
     directory: tempfile::TempDir,
 }
@@ -17,6 +20,11 @@ impl Place {
 
     fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    fn keys(&self) -> HashKeys {
+        let text = std::fs::read_to_string(self.path().join("ledger.key")).unwrap();
+        HashKeys::new(parse_keys(&text).unwrap()).unwrap()
     }
 
     fn write(&self, name: &str, text: &str) -> String {
@@ -174,8 +182,7 @@ fn an_import_is_all_or_nothing_unless_told_to_keep_going() {
 fn a_policy_is_rolled_back_with_a_copy_of_what_was_there() {
     let place = Place::new();
     let kept = consentry::config::load_policy(&place.path().join("policy.toml")).unwrap();
-    let keys = consentry::consent::token::HashKeys::new(vec![[7; 32]]).unwrap();
-    let store = consentry::store::Store::open(&place.path().join("consentry.db"), keys).unwrap();
+    let store = Store::open(&place.path().join("consentry.db"), place.keys()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(store.keep_policy(&kept, "2026-05-15T08:00:00Z".parse().unwrap())).unwrap();
     store.shutdown();
@@ -199,8 +206,7 @@ fn a_rollback_that_would_not_give_the_old_policy_changes_nothing() {
     let place = Place::new();
     std::fs::create_dir_all(place.path().join("mailers")).unwrap();
     let kept = consentry::config::load_policy(&place.path().join("policy.toml")).unwrap();
-    let keys = consentry::consent::token::HashKeys::new(vec![[7; 32]]).unwrap();
-    let store = consentry::store::Store::open(&place.path().join("consentry.db"), keys).unwrap();
+    let store = Store::open(&place.path().join("consentry.db"), place.keys()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(store.keep_policy(&kept, "2026-05-15T08:00:00Z".parse().unwrap())).unwrap();
     store.shutdown();

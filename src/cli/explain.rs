@@ -63,8 +63,9 @@ pub struct Args {
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     let explanation = match (&args.reference, &args.message) {
         (Some(reference), _) => match recorded(args, globals, reference)? {
-            Some(explanation) => explanation,
-            None => {
+            Recorded::Judged(explanation) => *explanation,
+            Recorded::Forgotten(story) => return forgotten(&story, globals),
+            Recorded::Nowhere => {
                 globals.print("the journal has no such reference\n")?;
                 return Ok(ExitCode::from(ANSWER_IS_NO));
             }
@@ -77,8 +78,34 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     } else {
         globals.print(&explanation.to_text(globals.coloured()))?;
     }
-    let all_allowed = explanation.verdicts.iter().all(|verdict| verdict.decision == Decision::Allow);
-    Ok(if all_allowed { ExitCode::SUCCESS } else { ExitCode::from(ANSWER_IS_NO) })
+    let mut decisions = explanation.verdicts.iter().map(|verdict| verdict.decision.as_str());
+    let mut erased = explanation.erased.iter().map(|decision| decision.decision.as_str());
+    Ok(status(decisions.all(is_allowed) && erased.all(is_allowed)))
+}
+
+fn is_allowed(decision: &str) -> bool {
+    decision == Decision::Allow.as_str()
+}
+
+fn status(all_allowed: bool) -> ExitCode {
+    if all_allowed { ExitCode::SUCCESS } else { ExitCode::from(ANSWER_IS_NO) }
+}
+
+/// What the reference of a message comes to.
+enum Recorded {
+    Nowhere,
+    Judged(Box<Explanation>),
+    /// Everybody it went to was erased, and with them what could be judged again.
+    Forgotten(Box<Story>),
+}
+
+fn forgotten(story: &Story, globals: &Globals) -> Result<ExitCode, CliError> {
+    if globals.json {
+        globals.print_json(&told::forgotten_json(story))?;
+    } else {
+        globals.print(&told::forgotten_text(story, globals.coloured()))?;
+    }
+    Ok(status(story.decisions.iter().all(|decision| is_allowed(&decision.decision))))
 }
 
 /// A message as if it arrived now: gather, classify, consult, decide.
@@ -113,7 +140,8 @@ fn fresh(args: &Args, globals: &Globals, path: &PathBuf) -> Result<Explanation, 
         decide_with_link(&policy, &classification, recipient, consultation, failing, at)
     });
     let verdicts = verdicts.collect();
-    Ok(Explanation { reference: None, at, policy, classification, verdicts, recorded: Vec::new(), notes })
+    let (recorded, erased) = (Vec::new(), Vec::new());
+    Ok(Explanation { reference: None, at, policy, classification, verdicts, recorded, erased, notes })
 }
 
 /// As the live path: mail whose verdict depends on nobody's consent asks nothing. With since when our link is failing.
@@ -159,25 +187,28 @@ fn envelope_from(said: Option<&str>, head: &MessageHead, wire: &[u8]) -> Result<
 }
 
 /// A decision told again from what the journal kept.
-fn recorded(args: &Args, globals: &Globals, reference: &str) -> Result<Option<Explanation>, CliError> {
+fn recorded(args: &Args, globals: &Globals, reference: &str) -> Result<Recorded, CliError> {
     let settings = config::load_settings(&globals.config)?;
     let mut reader = Reader::open(&settings.store, settings.hash_keys)?;
-    let Some(story) = reader.story(&reference.trim().to_ascii_uppercase())? else { return Ok(None) };
+    let Some(mut story) = reader.story(&reference.trim().to_ascii_uppercase())? else { return Ok(Recorded::Nowhere) };
+    let Some(facts) = story.facts.take() else { return Ok(Recorded::Forgotten(Box::new(story))) };
     let policy = match &args.policy {
         Some(path) => load_policy(path)?,
         None => kept_policy(&mut reader, &story.message.policy)?,
     };
     let at = args.at.map_or(story.message.at, |at| at.resolve(Timestamp::now()));
-    let classification = classify(&policy, &story.facts);
-    let mut notes = unkept_fields(&policy, &story);
+    let classification = classify(&policy, &facts);
+    let mut notes = unkept_fields(&policy, &facts);
     let mut verdicts = Vec::new();
-    for decision in &story.decisions {
+    let (erased, recorded): (Vec<_>, Vec<_>) = story.decisions.drain(..).partition(|decision| decision.erased);
+    for decision in &recorded {
         let verdict = decide_again(&mut reader, &policy, &classification, &story, decision, at)?;
         notes.extend(difference(decision, &verdict, args));
         verdicts.push(verdict);
     }
     let reference = Some(story.message.reference);
-    Ok(Some(Explanation { reference, at, policy, classification, verdicts, recorded: story.decisions, notes }))
+    let explanation = Explanation { reference, at, policy, classification, verdicts, recorded, erased, notes };
+    Ok(Recorded::Judged(Box::new(explanation)))
 }
 
 fn kept_policy(reader: &mut Reader, hash: &str) -> Result<Policy, CliError> {
@@ -188,10 +219,10 @@ fn kept_policy(reader: &mut Reader, hash: &str) -> Result<Policy, CliError> {
 }
 
 /// What a policy reads that was not looked for when the message was there: it may have been there or not.
-fn unkept_fields(policy: &Policy, story: &Story) -> Vec<String> {
+fn unkept_fields(policy: &Policy, facts: &MessageFacts) -> Vec<String> {
     let mut wanted = policy.fields_read();
     wanted.extend(ALWAYS_READ.map(str::to_owned));
-    let unkept = wanted.into_iter().filter(|name| !story.facts.fields_kept.contains(name));
+    let unkept = wanted.into_iter().filter(|name| !facts.fields_kept.contains(name));
     unkept.map(|name| format!("the policy reads the field {name}, which was not kept: it is taken as absent")).collect()
 }
 

@@ -2,8 +2,8 @@
 
 pub mod event;
 pub mod import;
-pub mod limit;
 pub mod ledger;
+pub mod limit;
 pub mod scope;
 pub mod state;
 pub mod token;

@@ -25,6 +25,8 @@ pub enum StoreError {
     Gone,
     /// Another message has taken the room that a decision counted on: decide again.
     PlaceTaken,
+    /// The ledger does not hold, so nothing more is written to it.
+    Ledger(String),
     /// A statement failed: a fault of ours.
     Failed(String),
 }
@@ -53,6 +55,11 @@ impl fmt::Display for StoreError {
             ),
             Self::Gone => f.write_str("the store's writer has stopped"),
             Self::PlaceTaken => f.write_str("another message was faster; decide again"),
+            Self::Ledger(why) => write!(
+                f,
+                "the ledger does not hold: {why}; `consentry ledger verify` names the place. Put back the key file or the \
+                 store's backup"
+            ),
             Self::Failed(why) => write!(f, "the store could not carry out a statement: {why}"),
         }
     }

@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::json;
 
+use super::erasure::{self, Erase};
 use super::error::StoreError;
+use super::ledger::{Chain, acts};
 use super::moment::micros;
-use super::sending;
 use crate::consent::event::{ConsentEvent, EventType, RecordedEvent};
+use crate::consent::ledger::entry::{EventEntry, Kind};
+use crate::consent::ledger::hex;
 use crate::consent::state::ContactState;
 use crate::smtp::address::{EmailAddress, Width};
 
@@ -31,40 +35,62 @@ pub struct Appended {
     pub fresh: bool,
 }
 
-/// Appends an event and brings the folded states up to date. Expects to be inside a transaction.
-pub fn append(db: &Connection, event: &ConsentEvent, now: Timestamp) -> Result<Appended, StoreError> {
-    if let Some(seq) = known_id(db, event)? {
+/// Appends an event and brings the folded states up to date; an `erase` is carried out. Expects to be inside a
+/// transaction.
+pub fn append(
+    db: &Connection,
+    chain: &mut Chain<'_>,
+    event: &ConsentEvent,
+    now: Timestamp,
+) -> Result<Appended, StoreError> {
+    if let Some(seq) = known_id(db, chain, event)? {
         return Ok(Appended { seq, fresh: false });
     }
     let event = event.clone().learned_at(now);
-    let contact = contact_of(db, &event.address)?;
+    let contact = contact_of(db, chain, &event)?;
     // The row needs the effective moment before it has a number; the moment does not depend on it.
     let mut recorded = RecordedEvent::new(0, event, now);
-    recorded.seq = insert(db, contact, &recorded, now)?;
+    recorded.seq = insert(db, chain, contact, &recorded, now)?;
+    if recorded.event.kind == EventType::Erase {
+        let person = recorded.event.address.clone();
+        erasure::carry_out(
+            db,
+            chain,
+            &Erase { contact, person: &person, controller: &recorded.event.controller },
+            now,
+        )?;
+        return Ok(Appended { seq: recorded.seq, fresh: true });
+    }
     for controller in concerned(&recorded.event) {
         add_to_state(db, controller, contact, &recorded)?;
     }
     remember_topics(db, &recorded.event)?;
-    if recorded.event.kind == EventType::Erase {
-        sending::forget(db, &recorded.event.address, Some(&recorded.event.controller))?;
-    }
     Ok(Appended { seq: recorded.seq, fresh: true })
 }
 
 /// Keeps the newest moment for the same topics: a repeated objection is the same one, said again.
-pub fn suppress(db: &Connection, objection: &Suppress) -> Result<(), StoreError> {
-    let topics: BTreeSet<&String> = objection.topics.iter().collect();
+pub fn suppress(
+    db: &Connection,
+    chain: &mut Chain<'_>,
+    objection: &Suppress,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let topics = serde_json::to_string(&objection.topics.iter().collect::<BTreeSet<&String>>())?;
+    let Suppress { controller, hash, at, mechanism, .. } = objection;
+    let at = micros(*at);
+    let mut known =
+        db.prepare_cached("SELECT at FROM suppression WHERE controller = ?1 AND hash = ?2 AND topics = ?3")?;
+    let newest: Option<i64> = known.query_row(params![controller, hash, topics], |row| row.get(0)).optional()?;
+    if newest.is_some_and(|newest| newest >= at) {
+        return Ok(());
+    }
+    let body = json!({"controller": controller, "hash": hex(hash), "topics": topics, "at": at, "mechanism": mechanism});
+    let act = acts::record(db, chain, acts::SUPPRESSION, &body, now)?;
     db.prepare_cached(
-        "INSERT INTO suppression (controller, hash, topics, at, mechanism) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT DO UPDATE SET at = max (at, excluded.at)",
+        "INSERT INTO suppression (controller, hash, topics, at, mechanism, act) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO UPDATE SET at = excluded.at, mechanism = excluded.mechanism, act = excluded.act",
     )?
-    .execute(params![
-        objection.controller,
-        objection.hash,
-        serde_json::to_string(&topics)?,
-        micros(objection.at),
-        objection.mechanism
-    ])?;
+    .execute(params![controller, hash, topics, at, mechanism, act])?;
     Ok(())
 }
 
@@ -74,39 +100,71 @@ pub fn concerned(event: &ConsentEvent) -> BTreeSet<&str> {
     partners.chain([event.controller.as_str()]).collect()
 }
 
-fn known_id(db: &Connection, event: &ConsentEvent) -> Result<Option<i64>, StoreError> {
+/// Any of the keys that were ever in use may have made the hash, and an erased person's ids are known by it too: an old
+/// file that comes again does not bring them back.
+fn known_id(db: &Connection, chain: &Chain<'_>, event: &ConsentEvent) -> Result<Option<i64>, StoreError> {
     let Some(id) = &event.id else { return Ok(None) };
-    let mut known = db.prepare_cached("SELECT seq FROM event WHERE controller = ?1 AND external_id = ?2")?;
-    Ok(known.query_row(params![event.controller, id], |row| row.get(0)).optional()?)
+    let mut known = db.prepare_cached("SELECT seq FROM event WHERE controller = ?1 AND external = ?2")?;
+    for external in chain.keys.hash.id_hashes(&event.controller, id) {
+        let seq = known.query_row(params![event.controller, external], |row| row.get(0)).optional()?;
+        if seq.is_some() {
+            return Ok(seq);
+        }
+    }
+    Ok(None)
 }
 
-fn contact_of(db: &Connection, address: &EmailAddress) -> Result<i64, StoreError> {
-    let key = address.consent_key();
+fn contact_of(db: &Connection, chain: &Chain<'_>, event: &ConsentEvent) -> Result<i64, StoreError> {
+    let (address, key) = (&event.address, event.address.consent_key());
     let mut known = db.prepare_cached("SELECT id FROM contact WHERE consent_key = ?1")?;
     if let Some(id) = known.query_row([&key], |row| row.get(0)).optional()? {
         return Ok(id);
+    }
+    if event.kind == EventType::Erase {
+        return erasure::forgotten_contact(db, &chain.keys.hash, &key);
     }
     db.prepare_cached("INSERT INTO contact (consent_key, objection_key, address) VALUES (?1, ?2, ?3)")?
         .execute(params![key, address.objection_key(Width::WIDEST), address.as_str()])?;
     Ok(db.last_insert_rowid())
 }
 
-fn insert(db: &Connection, contact: i64, recorded: &RecordedEvent, now: Timestamp) -> Result<i64, StoreError> {
+fn insert(
+    db: &Connection,
+    chain: &mut Chain<'_>,
+    contact: i64,
+    recorded: &RecordedEvent,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
     let event = &recorded.event;
+    let (at, recorded_at) = (micros(recorded.at), micros(event.recorded_at.unwrap_or(now)));
+    let external = event.id.as_ref().map(|id| chain.keys.hash.id_hashes(&event.controller, id)[0]);
+    let external = external.as_ref().map(<[u8; 16]>::as_slice);
+    let (controller, kind) = (event.controller.as_str(), event.kind.as_str());
+    let parts = event.to_parts();
+    let (proof_salt, proof) = chain.commit_to(&parts.proof)?;
+    let (personal_salt, personal) = chain.commit_to(&parts.personal)?;
     db.prepare_cached(
-        "INSERT INTO event (contact, controller, type, at, recorded_at, external_id, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO event (contact, controller, type, at, recorded_at, external, ledger, proof, proof_salt, personal,
+             personal_salt)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(params![
         contact,
-        event.controller,
-        event.kind.as_str(),
-        micros(recorded.at),
-        micros(event.recorded_at.unwrap_or(now)),
-        event.id,
-        event.to_canonical_json()
+        controller,
+        kind,
+        at,
+        recorded_at,
+        external,
+        chain.next(),
+        parts.proof,
+        proof_salt,
+        parts.personal,
+        personal_salt
     ])?;
-    Ok(db.last_insert_rowid())
+    let row = db.last_insert_rowid();
+    let entry = EventEntry { row, contact, controller, kind, at, recorded_at, external, proof, personal };
+    chain.append(db, Kind::Event, row, &entry.to_json())?;
+    Ok(row)
 }
 
 fn add_to_state(db: &Connection, controller: &str, contact: i64, recorded: &RecordedEvent) -> Result<(), StoreError> {

@@ -9,10 +9,12 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::error::StoreError;
 use super::events;
+use super::ledger::{Chain, LedgerKeys};
 use super::moment::micros;
 use super::presence::Lookout;
 use super::schema::{self, Place};
 use crate::consent::event::ConsentEvent;
+use crate::consent::token::HashKeys;
 
 /// How long events are added under the write lock beside a gate, at first and at most. The commit comes on top, as slow
 /// as the device is, so the budget follows what a slice really took: together they stay well below 100 ms.
@@ -42,6 +44,7 @@ const CACHE_KIB: i64 = 64 * 1024;
 pub struct Importer {
     db: Connection,
     place: Place,
+    keys: LedgerKeys,
     lookout: Lookout,
     digest: String,
     budget: Duration,
@@ -71,7 +74,7 @@ pub struct Slice {
 
 impl Importer {
     /// `digest` stands for the file and for how it is read.
-    pub fn open(store: &Path, digest: &str) -> Result<(Importer, Progress), StoreError> {
+    pub fn open(store: &Path, hash_keys: HashKeys, digest: &str) -> Result<(Importer, Progress), StoreError> {
         let (db, place) = schema::open_writer(store)?;
         // What was written is carried into the database between slices, not while the lock is held.
         db.pragma_update(None, "wal_autocheckpoint", 0)?;
@@ -84,7 +87,8 @@ impl Importer {
             )
             .optional()?;
         let (lookout, digest) = (Lookout::open(store)?, digest.to_owned());
-        let importer = Importer { db, place, lookout, digest, budget: FIRST_BUDGET, carried_behind: 0 };
+        let keys = LedgerKeys::new(hash_keys);
+        let importer = Importer { db, place, keys, lookout, digest, budget: FIRST_BUDGET, carried_behind: 0 };
         Ok((importer, progress.unwrap_or_default()))
     }
 
@@ -95,6 +99,7 @@ impl Importer {
         let now = Timestamp::now();
         let mut alone = self.lookout.is_alone();
         let step = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut chain = Chain::open(&step, &self.keys)?;
         let (locked, mut slice, mut line) = (Instant::now(), Slice::default(), 0);
         while let Some((number, event)) = waiting.front() {
             let events = slice.added + slice.known;
@@ -105,7 +110,7 @@ impl Importer {
                 }
             }
             line = *number;
-            if events::append(&step, event, now)?.fresh {
+            if events::append(&step, &mut chain, event, now)?.fresh {
                 slice.added += 1
             } else {
                 slice.known += 1
@@ -118,6 +123,7 @@ impl Importer {
                  events_added = events_added + excluded.events_added",
         )?
         .execute(params![self.digest, line, slice.added, micros(now)])?;
+        chain.seal(&step)?;
         step.commit()?;
         slice.held = locked.elapsed();
         slice.alone = alone;

@@ -3,10 +3,17 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::json;
 
 use super::error::StoreError;
-use super::moment::micros;
+use super::ledger::{Chain, Salt, acts};
+use super::moment::{micros, moment};
 use super::sending::{self, Places};
+use crate::consent::ledger::Digest;
+use crate::consent::ledger::dropped::{Dropped, Part};
+use crate::consent::ledger::entry::{
+    DecisionPart, Kind, MessageEntry, MessagePrivate, OutcomeEntry, PersonPart, RevisionEntry, commitment,
+};
 use crate::policy::because::Because;
 use crate::policy::facts::MessageFacts;
 use crate::policy::rules::{Class, Mode};
@@ -121,145 +128,312 @@ pub struct Outcome {
     pub took_us: u64,
 }
 
-/// Writes a message with all its decisions and takes its places. Expects to be inside a transaction.
-pub fn record(db: &Connection, message: &MessageRecord) -> Result<(), StoreError> {
+/// Writes a message with all its decisions, as one entry of the ledger, and takes its places. Expects to be inside a
+/// transaction.
+pub fn record(db: &Connection, chain: &mut Chain<'_>, message: &MessageRecord) -> Result<(), StoreError> {
     sending::take(db, message)?;
-    insert_message(db, message)?;
-    let id = db.last_insert_rowid();
+    let texts = Texts::of(message)?;
+    let private_part = MessagePrivate {
+        credential: message.credential.as_deref(),
+        client: &message.client,
+        envelope_from: &message.envelope_from,
+        sender_key: &texts.sender_key,
+        message_id: message.message_id.as_deref(),
+        class_evidence: &texts.class_evidence,
+        facts: &texts.facts,
+    };
+    let (salt, private) = chain.commit_to(&private_part.to_json())?;
+    let mut entry = MessageEntry {
+        row: 0,
+        reference: &message.reference,
+        at: micros(message.at),
+        session: &message.session,
+        listener: &message.listener,
+        size: i64::try_from(message.size).unwrap_or(i64::MAX),
+        class: message.class.as_str(),
+        class_rule: &message.class_rule,
+        controller: message.controller.as_deref(),
+        topics: &texts.topics,
+        families: &texts.families,
+        policy: &message.policy_hash,
+        mode: message.mode.as_str(),
+        notes: &texts.notes,
+        event_seq: message.event_seq,
+        sent_seq: message.places.seen,
+        attempt: message.places.attempt.as_ref().map(<[u8; 32]>::as_slice),
+        upstream: &message.upstream,
+        private,
+        decisions: &[],
+    };
+    entry.row = insert_message(db, chain.next(), &entry, &private_part, salt)?;
     let mut topic = db.prepare_cached("INSERT OR IGNORE INTO message_topic (message, topic) VALUES (?1, ?2)")?;
     for path in &message.topics {
-        topic.execute(params![id, path])?;
+        topic.execute(params![entry.row, path])?;
     }
-    for verdict in &message.verdicts {
-        insert_decision(db, id, message.at, verdict)?;
-    }
-    Ok(())
+    let decisions = message.verdicts.iter().map(|verdict| {
+        let place = Place { message: entry.row, at: message.at, revises: None };
+        insert_decision(db, chain, verdict, &place).map(|(_, digest)| digest)
+    });
+    let decisions: Vec<Digest> = decisions.collect::<Result<_, _>>()?;
+    entry.decisions = &decisions;
+    chain.append(db, Kind::Message, entry.row, &entry.to_json())
 }
 
-fn insert_message(db: &Connection, message: &MessageRecord) -> Result<(), StoreError> {
+/// The columns that hold JSON, or are made for looking up.
+struct Texts {
+    sender_key: String,
+    class_evidence: String,
+    topics: String,
+    families: String,
+    facts: String,
+    notes: String,
+}
+
+impl Texts {
+    fn of(message: &MessageRecord) -> Result<Texts, StoreError> {
+        Ok(Texts {
+            sender_key: sender_key(&message.envelope_from),
+            class_evidence: serde_json::to_string(&message.class_evidence)?,
+            topics: serde_json::to_string(&message.topics)?,
+            families: serde_json::to_string(&message.families)?,
+            facts: serde_json::to_string(&message.facts)?,
+            notes: serde_json::to_string(&message.notes)?,
+        })
+    }
+}
+
+fn insert_message(
+    db: &Connection,
+    ledger: i64,
+    entry: &MessageEntry<'_>,
+    private: &MessagePrivate<'_>,
+    salt: Salt,
+) -> Result<i64, StoreError> {
     db.prepare_cached(
-        "INSERT INTO message (reference, at, session, listener, credential, client, envelope_from, sender_key,
-             message_id, size, class, class_rule, class_evidence, controller, topics, families, policy, mode, facts,
-             notes, event_seq, sent_seq, attempt, upstream)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
-             ?24)",
+        "INSERT INTO message (reference, at, session, listener, size, class, class_rule, controller, topics, families,
+             policy, mode, notes, event_seq, sent_seq, attempt, upstream, ledger, credential, client, envelope_from,
+             sender_key, message_id, class_evidence, facts, private_salt)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+             ?23, ?24, ?25, ?26)",
     )?
     .execute(params![
-        message.reference,
-        micros(message.at),
-        message.session,
-        message.listener,
-        message.credential,
-        message.client,
-        message.envelope_from,
-        sender_key(&message.envelope_from),
-        message.message_id,
-        i64::try_from(message.size).unwrap_or(i64::MAX),
-        message.class.as_str(),
-        message.class_rule,
-        serde_json::to_string(&message.class_evidence)?,
-        message.controller,
-        serde_json::to_string(&message.topics)?,
-        serde_json::to_string(&message.families)?,
-        message.policy_hash,
-        message.mode.as_str(),
-        serde_json::to_string(&message.facts)?,
-        serde_json::to_string(&message.notes)?,
-        message.event_seq,
-        message.places.seen,
-        message.places.attempt,
-        message.upstream,
+        entry.reference,
+        entry.at,
+        entry.session,
+        entry.listener,
+        entry.size,
+        entry.class,
+        entry.class_rule,
+        entry.controller,
+        entry.topics,
+        entry.families,
+        entry.policy,
+        entry.mode,
+        entry.notes,
+        entry.event_seq,
+        entry.sent_seq,
+        entry.attempt,
+        entry.upstream,
+        ledger,
+        private.credential,
+        private.client,
+        private.envelope_from,
+        private.sender_key,
+        private.message_id,
+        private.class_evidence,
+        private.facts,
+        salt,
     ])?;
-    Ok(())
+    Ok(db.last_insert_rowid())
 }
 
-fn insert_decision(db: &Connection, message: i64, at: Timestamp, verdict: &RecordedVerdict) -> Result<(), StoreError> {
+/// Of a newer verdict: the first one, what the newer one could see, and its place in the ledger.
+#[derive(Clone, Copy)]
+struct Revises {
+    first: i64,
+    seen: Seen,
+    ledger: i64,
+}
+
+/// Where a verdict stands.
+struct Place {
+    message: i64,
+    at: Timestamp,
+    revises: Option<Revises>,
+}
+
+fn insert_decision(
+    db: &Connection,
+    chain: &Chain<'_>,
+    verdict: &RecordedVerdict,
+    place: &Place,
+) -> Result<(i64, Digest), StoreError> {
+    let key = verdict.recipient.consent_key();
+    let person =
+        PersonPart { recipient: verdict.recipient.as_str(), recipient_key: &key, reply: verdict.reply.as_deref() };
+    let (person_salt, person_digest) = chain.commit_to(&person.to_json())?;
+    let salt = chain.salt()?;
+    let last_day = verdict.last_day.map(|day| day.to_string());
+    let mut part = DecisionPart {
+        row: 0,
+        message: place.message,
+        at: micros(place.at),
+        decision: verdict.decision.as_str(),
+        reason: verdict.reason.as_str(),
+        basis: verdict.basis.map(Basis::as_str),
+        secondary: &serde_json::to_string(&verdict.secondary)?,
+        because: &serde_json::to_string(&verdict.because)?,
+        events: &serde_json::to_string(&verdict.events)?,
+        last_day: last_day.as_deref(),
+        flags: &serde_json::to_string(&verdict.flags)?,
+        event_seq: place.revises.map(|revises| revises.seen.event_seq),
+        sent_seq: place.revises.map(|revises| revises.seen.sent_seq),
+        revises: place.revises.map(|revises| revises.first),
+        person: person_digest,
+    };
     db.prepare_cached(
         "INSERT INTO decision (message, at, recipient, recipient_key, decision, reason, basis, secondary, because,
-             events, last_day, flags, reply)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             events, last_day, flags, reply, event_seq, sent_seq, revises, ledger, salt, person_salt)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
     )?
     .execute(params![
-        message,
-        micros(at),
-        verdict.recipient.as_str(),
-        verdict.recipient.consent_key(),
-        verdict.decision.as_str(),
-        verdict.reason.as_str(),
-        verdict.basis.map(Basis::as_str),
-        serde_json::to_string(&verdict.secondary)?,
-        serde_json::to_string(&verdict.because)?,
-        serde_json::to_string(&verdict.events)?,
-        verdict.last_day.map(|day| day.to_string()),
-        serde_json::to_string(&verdict.flags)?,
-        verdict.reply,
+        part.message,
+        part.at,
+        person.recipient,
+        person.recipient_key,
+        part.decision,
+        part.reason,
+        part.basis,
+        part.secondary,
+        part.because,
+        part.events,
+        part.last_day,
+        part.flags,
+        person.reply,
+        part.event_seq,
+        part.sent_seq,
+        part.revises,
+        place.revises.map(|revises| revises.ledger),
+        salt,
+        person_salt,
     ])?;
-    Ok(())
+    part.row = db.last_insert_rowid();
+    Ok((part.row, commitment(&salt, &part.to_json())))
 }
 
-/// Puts a newer verdict in the place of one that never took effect: an act of the person came before the copy did.
-pub fn revise(db: &Connection, reference: &str, verdict: &RecordedVerdict, seen: Seen) -> Result<(), StoreError> {
-    let message: i64 = db.query_row("SELECT id FROM message WHERE reference = ?1", [reference], |row| row.get(0))?;
-    db.execute(
-        "UPDATE decision SET decision = ?3, reason = ?4, basis = ?5, secondary = ?6, because = ?7, events = ?8,
-             last_day = ?9, flags = ?10, event_seq = ?11, sent_seq = ?12
-         WHERE message = ?1 AND recipient_key = ?2",
-        params![
-            message,
-            verdict.recipient.consent_key(),
-            verdict.decision.as_str(),
-            verdict.reason.as_str(),
-            verdict.basis.map(Basis::as_str),
-            serde_json::to_string(&verdict.secondary)?,
-            serde_json::to_string(&verdict.because)?,
-            serde_json::to_string(&verdict.events)?,
-            verdict.last_day.map(|day| day.to_string()),
-            serde_json::to_string(&verdict.flags)?,
-            seen.event_seq,
-            seen.sent_seq,
-        ],
-    )?;
-    Ok(())
+/// Puts a newer verdict beside one that never took effect: an act of the person came before the copy did.
+pub fn revise(
+    db: &Connection,
+    chain: &mut Chain<'_>,
+    reference: &str,
+    verdict: &RecordedVerdict,
+    seen: Seen,
+) -> Result<(), StoreError> {
+    let message = known_message(db, reference)?.ok_or_else(|| unknown("a revised verdict"))?;
+    let first = first_decision(db, message, &verdict.recipient)?.ok_or_else(|| unknown("a revised verdict"))?;
+    let at = moment(db.query_row("SELECT at FROM message WHERE id = ?1", [message], |row| row.get(0))?)?;
+    let place = Place { message, at, revises: Some(Revises { first, seen, ledger: chain.next() }) };
+    let (row, decision) = insert_decision(db, chain, verdict, &place)?;
+    chain.append(db, Kind::Revision, row, &RevisionEntry { row, message, decision }.to_json())
 }
 
 /// Links what upstream said to the decision, and gives back the places of what did not go; a message whose row was lost
 /// has none to link to.
-pub fn settle(db: &Connection, outcome: &Outcome) -> Result<(), StoreError> {
-    let mut known = db.prepare_cached("SELECT id FROM message WHERE reference = ?1")?;
-    let message: Option<i64> = known.query_row([&outcome.reference], |row| row.get(0)).optional()?;
-    let message = message.ok_or_else(|| StoreError::Failed("an outcome without its message".into()))?;
+pub fn settle(db: &Connection, chain: &mut Chain<'_>, outcome: &Outcome) -> Result<(), StoreError> {
+    let message = known_message(db, &outcome.reference)?.ok_or_else(|| unknown("an outcome"))?;
+    let decision = match &outcome.recipient {
+        Some(recipient) => Some(first_decision(db, message, recipient)?.ok_or_else(|| unknown("an outcome"))?),
+        None => None,
+    };
+    let text = outcome.text.as_deref().map(|text| chain.commit_to(text)).transpose()?;
+    let mut entry = OutcomeEntry {
+        row: 0,
+        message,
+        decision,
+        result: outcome.result.as_str(),
+        code: outcome.code.map(i64::from),
+        at: micros(outcome.at),
+        took_us: i64::try_from(outcome.took_us).unwrap_or(i64::MAX),
+        text: text.map(|(_, digest)| digest),
+    };
     db.prepare_cached(
-        "INSERT INTO outcome (message, recipient_key, result, code, text, at, took_us)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO outcome (message, decision, result, code, at, took_us, ledger, text, text_salt)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
-        message,
-        outcome.recipient.as_ref().map(EmailAddress::consent_key),
-        outcome.result.as_str(),
-        outcome.code,
+        entry.message,
+        entry.decision,
+        entry.result,
+        entry.code,
+        entry.at,
+        entry.took_us,
+        chain.next(),
         outcome.text,
-        micros(outcome.at),
-        i64::try_from(outcome.took_us).unwrap_or(i64::MAX),
+        text.map(|(salt, _)| salt),
     ])?;
+    entry.row = db.last_insert_rowid();
+    chain.append(db, Kind::Outcome, entry.row, &entry.to_json())?;
     if outcome.result.is_certain_no() {
         sending::release(db, &outcome.reference, outcome.recipient.as_ref())?;
     }
     Ok(())
 }
 
-/// Drops messages from before `horizon` with all that belongs to them, and what no decision since then can have seen of
-/// earlier mail; at most `limit` of each, to keep the transaction short.
-pub fn purge(db: &Connection, horizon: Timestamp, limit: usize) -> Result<usize, StoreError> {
+fn known_message(db: &Connection, reference: &str) -> Result<Option<i64>, StoreError> {
+    let mut known = db.prepare_cached("SELECT id FROM message WHERE reference = ?1")?;
+    Ok(known.query_row([reference], |row| row.get(0)).optional()?)
+}
+
+/// The first decision about a recipient, whose address may stand in a message in two spellings.
+fn first_decision(db: &Connection, message: i64, recipient: &EmailAddress) -> Result<Option<i64>, StoreError> {
+    let mut known = db.prepare_cached(
+        "SELECT id FROM decision WHERE message = ?1 AND recipient_key = ?2 AND revises IS NULL
+         ORDER BY recipient = ?3 DESC, id LIMIT 1",
+    )?;
+    let keys = params![message, recipient.consent_key(), recipient.as_str()];
+    Ok(known.query_row(keys, |row| row.get(0)).optional()?)
+}
+
+fn unknown(what: &str) -> StoreError {
+    StoreError::Failed(format!("{what} without its message"))
+}
+
+/// Drops messages from before `horizon` with all that belongs to them, and records which; and what no decision since then
+/// can have seen of earlier mail. At most `limit` of each, to keep the transaction short; how many there were.
+pub fn purge(
+    db: &Connection,
+    chain: &mut Chain<'_>,
+    horizon: Timestamp,
+    limit: usize,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
     const OLD: &str = "SELECT id FROM message WHERE at < ?1 ORDER BY at LIMIT ?2";
     let horizon = micros(horizon);
-    for table in ["message_topic", "decision", "outcome"] {
+    let mut dropped = Dropped::default();
+    for (part, of_old) in [
+        (Part::Message, OLD.to_owned()),
+        (Part::Decision, format!("SELECT id FROM decision WHERE message IN ({OLD})")),
+        (Part::Outcome, format!("SELECT id FROM outcome WHERE message IN ({OLD})")),
+    ] {
+        let mut rows = db.prepare_cached(&of_old)?;
+        let mut rows = rows.query(params![horizon, limit])?;
+        while let Some(row) = rows.next()? {
+            dropped.add(part, row.get(0)?);
+        }
+    }
+    let unseen = i64::try_from(sending::purge(db, horizon, limit)?).unwrap_or(i64::MAX);
+    if dropped.is_empty() {
+        return Ok(unseen);
+    }
+    // A newer verdict refers to the first one, so that it goes before it.
+    for table in ["message_topic", "outcome", "decision"] {
         db.prepare_cached(&format!("DELETE FROM {table} WHERE message IN ({OLD})"))?
             .execute(params![horizon, limit])?;
     }
-    let unseen = sending::purge(db, horizon, limit)?;
-    let old =
-        db.prepare_cached(&format!("DELETE FROM message WHERE id IN ({OLD})"))?.execute(params![horizon, limit])?;
-    Ok(old + unseen)
+    db.prepare_cached(&format!("DELETE FROM message WHERE id IN ({OLD})"))?.execute(params![horizon, limit])?;
+    let body = json!({"rule": "journal_retention", "before": horizon, "dropped": dropped});
+    acts::record(db, chain, acts::PURGE, &body, now)?;
+    Ok(dropped.count(Part::Message) + unseen)
 }
 
 /// What a sender is looked up by: the same address however it was written; empty for the null sender.

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use super::error::StoreError;
 use super::journal::sender_key;
 use super::moment::{micros, moment};
+use crate::consent::token::HashKeys;
 use crate::policy::because::Because;
 use crate::policy::facts::MessageFacts;
 use crate::policy::verdict::{Decision, Reason};
@@ -87,6 +88,8 @@ pub struct DecisionRow {
     pub event_seq: i64,
     /// The last change to what was sent before that it could see.
     pub sent_seq: i64,
+    /// The recipient's data were erased: a pseudonym stands for the address.
+    pub erased: bool,
     /// None: the outcome is unknown, or there was nothing to deliver.
     pub outcome: Option<OutcomeRow>,
 }
@@ -106,7 +109,8 @@ pub struct OutcomeRow {
 pub struct Story {
     #[serde(flatten)]
     pub message: MessageRow,
-    pub facts: MessageFacts,
+    /// None: everybody it went to was erased, and what the rules looked at with them.
+    pub facts: Option<MessageFacts>,
     pub decisions: Vec<DecisionRow>,
 }
 
@@ -131,26 +135,31 @@ impl DecisionRow {
     }
 }
 
-const COLUMNS: &str = "m.id, m.reference, m.at, m.session, m.listener, m.credential, m.client, m.envelope_from,
-    m.message_id, m.size, m.class, m.class_rule, m.class_evidence, m.controller, m.topics, m.families, m.policy, m.mode,
-    m.notes, m.upstream,
+const COLUMNS: &str = "m.id, m.reference, m.at, m.session, m.listener, m.credential, coalesce (m.client, 'erased'),
+    coalesce (m.envelope_from, 'erased'), m.message_id, m.size, m.class, m.class_rule, coalesce (m.class_evidence, '[]'),
+    m.controller, m.topics, m.families, m.policy, m.mode, m.notes, m.upstream,
     d.id, d.recipient, d.decision, d.reason, d.basis, d.secondary, d.because, d.events, d.last_day, d.flags, d.reply,
     coalesce (d.event_seq, m.event_seq),
-    o.result, o.code, o.text, o.at, o.took_us, coalesce (d.sent_seq, m.sent_seq), m.attempt";
+    o.result, o.code, o.text, o.at, o.took_us, coalesce (d.sent_seq, m.sent_seq), m.attempt, d.person_salt IS NULL";
 
 /// The last outcome that is about the recipient, or about every copy that left.
 const TABLES: &str = "decision AS d JOIN message AS m ON m.id = d.message
     LEFT JOIN outcome AS o ON o.id = (
-        SELECT max (id) FROM outcome WHERE message = d.message AND (recipient_key = d.recipient_key
-            OR (recipient_key IS NULL AND (d.decision = 'allow' OR m.mode = 'monitor'))))";
+        SELECT max (id) FROM outcome WHERE message = d.message AND (decision = coalesce (d.revises, d.id)
+            OR (decision IS NULL AND (d.decision = 'allow' OR m.mode = 'monitor'))))";
+
+/// Of several verdicts about one recipient of a message the newest counts.
+const NEWEST: &str = "NOT EXISTS (
+    SELECT 1 FROM decision AS n WHERE n.revises = coalesce (d.revises, d.id) AND n.id > d.id)";
 
 pub fn page(
     db: &Connection,
+    keys: &HashKeys,
     filter: &Filter,
     after: Option<Position>,
     limit: usize,
 ) -> Result<Vec<(MessageRow, DecisionRow)>, StoreError> {
-    let mut wanted = Conditions::of(filter);
+    let mut wanted = Conditions::of(filter, keys);
     // Both orders are the same; the one whose index the filter can use is the one that needs no sorting.
     let by = if filter.recipient.is_some() || filter.reason.is_some() { "d.at, d.message" } else { "m.at, m.id" };
     if let Some(Position { at, message, decision }) = after {
@@ -163,29 +172,32 @@ pub fn page(
 
 pub fn since(
     db: &Connection,
+    keys: &HashKeys,
     filter: &Filter,
     id: i64,
     limit: usize,
 ) -> Result<Vec<(MessageRow, DecisionRow)>, StoreError> {
-    let mut wanted = Conditions::of(filter);
+    let mut wanted = Conditions::of(filter, keys);
     wanted.add("d.id > ?", [id.into()]);
     wanted.select(db, &format!("ORDER BY d.id LIMIT {limit}"))
 }
 
-pub fn story(db: &Connection, reference: &str) -> Result<Option<Story>, StoreError> {
+pub fn story(db: &Connection, keys: &HashKeys, reference: &str) -> Result<Option<Story>, StoreError> {
     let mut facts = db.prepare_cached("SELECT facts FROM message WHERE reference = ?1")?;
-    let Some(facts) = facts.query_row([reference], |row| row.get::<_, String>(0)).optional()? else { return Ok(None) };
-    let mut wanted = Conditions::of(&Filter::default());
+    let Some(facts) = facts.query_row([reference], |row| row.get::<_, Option<String>>(0)).optional()? else {
+        return Ok(None);
+    };
+    let mut wanted = Conditions::of(&Filter::default(), keys);
     wanted.add("m.reference = ?", [reference.to_owned().into()]);
     let rows = wanted.select(db, "ORDER BY d.id")?;
     let message = rows.first().map(|(message, _)| message.clone());
     let decisions = rows.into_iter().map(|(_, decision)| decision).collect();
-    let facts = serde_json::from_str(&facts)?;
+    let facts = facts.map(|facts| serde_json::from_str(&facts)).transpose()?;
     Ok(message.map(|message| Story { message, facts, decisions }))
 }
 
-pub fn counts(db: &Connection, filter: &Filter) -> Result<Vec<Count>, StoreError> {
-    let Conditions { text, values } = Conditions::of(filter);
+pub fn counts(db: &Connection, keys: &HashKeys, filter: &Filter) -> Result<Vec<Count>, StoreError> {
+    let Conditions { text, values } = Conditions::of(filter, keys);
     let mut rows = db.prepare(&format!(
         "SELECT m.class, d.decision, d.reason, count (*), count (DISTINCT m.id)
          FROM decision AS d JOIN message AS m ON m.id = d.message WHERE {text}
@@ -205,8 +217,8 @@ struct Conditions {
 }
 
 impl Conditions {
-    fn of(filter: &Filter) -> Conditions {
-        let mut wanted = Conditions { text: "true".into(), values: Vec::new() };
+    fn of(filter: &Filter, keys: &HashKeys) -> Conditions {
+        let mut wanted = Conditions { text: NEWEST.into(), values: Vec::new() };
         let by_decision = filter.recipient.is_some() || filter.reason.is_some();
         let at = if by_decision { "d.at" } else { "m.at" };
         filter.since.iter().for_each(|since| wanted.add(&format!("{at} >= ?"), [micros(*since).into()]));
@@ -215,7 +227,9 @@ impl Conditions {
         filter.reason.iter().for_each(|reason| wanted.add("d.reason = ?", [text(reason.as_str())]));
         filter.controller.iter().for_each(|controller| wanted.add("m.controller = ?", [text(controller)]));
         filter.sender.iter().for_each(|sender| wanted.add("m.sender_key = ?", [text(&sender_key(sender))]));
-        filter.recipient.iter().for_each(|to| wanted.add("d.recipient_key = ?", [text(&to.consent_key())]));
+        if let Some(to) = &filter.recipient {
+            wanted.add_recipient(&to.consent_key(), keys);
+        }
         if let Some(topic) = &filter.topic {
             // `/` is followed by `0`: everything between is the topic's own branch.
             wanted.add(
@@ -231,6 +245,14 @@ impl Conditions {
         self.text.push_str(" AND ");
         self.text.push_str(condition);
         self.values.extend(values);
+    }
+
+    /// Under the address, and under whatever stands for it since it was erased.
+    fn add_recipient(&mut self, key: &str, keys: &HashKeys) {
+        let pseudonyms = keys.all_pseudonyms(key);
+        self.text.push_str(&format!(" AND d.recipient_key IN (?{})", ", ?".repeat(pseudonyms.len())));
+        self.values.push(text(key));
+        self.values.extend(pseudonyms.iter().map(|pseudonym| text(pseudonym)));
     }
 
     fn select(self, db: &Connection, tail: &str) -> Result<Vec<(MessageRow, DecisionRow)>, StoreError> {
@@ -298,6 +320,7 @@ fn decision(row: &Row<'_>) -> Result<DecisionRow, StoreError> {
         reply: row.get(30)?,
         event_seq: row.get(31)?,
         sent_seq: row.get(37)?,
+        erased: row.get(39)?,
         outcome,
     })
 }

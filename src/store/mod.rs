@@ -3,11 +3,13 @@
 //! One thread writes and commits in groups; everybody reads on a connection of their own and never waits.
 
 mod deliveries;
+mod erasure;
 mod error;
 mod events;
 mod import;
 mod journal;
 mod journal_query;
+mod ledger;
 mod link;
 mod moment;
 mod policies;
@@ -34,6 +36,7 @@ use crate::consent::event::ConsentEvent;
 use crate::consent::token::HashKeys;
 use crate::policy::rules::Policy;
 use deliveries::Copy;
+use ledger::{Chain, LedgerKeys};
 use presence::Presence;
 use writer::{Change, Job, Writer, Written};
 
@@ -65,7 +68,7 @@ pub struct Store {
 
 struct Inner {
     path: PathBuf,
-    hash_keys: Arc<HashKeys>,
+    keys: Arc<LedgerKeys>,
     jobs: SyncSender<Job>,
     health: Arc<Health>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -75,29 +78,26 @@ impl Store {
     /// Opens or makes the store, brings its schema up to date, and starts the writer.
     pub fn open(path: &Path, hash_keys: HashKeys) -> Result<Store, StoreError> {
         let (db, place) = schema::open_writer(path)?;
+        let keys = Arc::new(LedgerKeys::new(hash_keys));
+        // A ledger that does not hold is told of at the start, not by the first message.
+        Chain::open(&*db.unchecked_transaction()?, &keys)?;
         // A bulk import makes room for whoever is there.
         let presence = Presence::announce(path)?;
         let (jobs, waiting) = sync_channel(LONGEST_QUEUE);
         let health = Arc::new(Health::default());
-        let writer = Writer { db, place, jobs: waiting, health: health.clone() };
+        let writer = Writer { db, place, keys: keys.clone(), jobs: waiting, health: health.clone() };
         let thread = thread::Builder::new().name("store-writer".into()).spawn(move || {
             let _seen = presence;
             writer.run();
         });
         let writer = thread.map_err(|e| StoreError::Failed(format!("no thread for the writer: {e}")))?;
-        let inner = Inner {
-            path: path.to_owned(),
-            hash_keys: Arc::new(hash_keys),
-            jobs,
-            health,
-            writer: Mutex::new(Some(writer)),
-        };
+        let inner = Inner { path: path.to_owned(), keys, jobs, health, writer: Mutex::new(Some(writer)) };
         Ok(Store { inner: Arc::new(inner) })
     }
 
     /// A connection for one thread to read with.
     pub fn reader(&self) -> Result<Reader, StoreError> {
-        Reader::open_shared(&self.inner.path, self.inner.hash_keys.clone())
+        Reader::open_shared(&self.inner.path, self.inner.keys.clone())
     }
 
     /// What the writer has done so far.
@@ -187,6 +187,11 @@ impl Store {
     /// Keeps a wording that is shown to people; whether it is new.
     pub async fn keep_text(&self, text: KeptText) -> Result<bool, StoreError> {
         self.write(Change::Text(Box::new(text))).await.map(|added| added > 0)
+    }
+
+    /// Records what was done with the record itself; resolves with the act's number. The body names nobody.
+    pub async fn record_act(&self, kind: &'static str, body: serde_json::Value) -> Result<i64, StoreError> {
+        self.write(Change::Act { kind, body }).await
     }
 
     /// Drops the oldest messages from before `horizon`, a slice of them; the number dropped, 0 when none are left.

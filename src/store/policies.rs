@@ -2,9 +2,12 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::json;
 
 use super::error::StoreError;
+use super::ledger::{Chain, acts};
 use super::moment::{micros, moment};
+use crate::consent::ledger::{hex, sha256};
 use crate::policy::rules::PolicySource;
 
 /// A policy as it was read from its files.
@@ -20,7 +23,10 @@ pub struct KeptPolicy {
     pub last_in_force: Timestamp,
 }
 
-pub fn keep(db: &Connection, policy: &KeptPolicy) -> Result<(), StoreError> {
+pub fn keep(db: &Connection, chain: &mut Chain<'_>, policy: &KeptPolicy) -> Result<(), StoreError> {
+    let sources = serde_json::to_string(&policy.sources)?;
+    let body = json!({"hash": policy.hash, "mode": policy.mode, "sources": hex(&sha256(&[sources.as_bytes()]))});
+    acts::record(db, chain, acts::POLICY, &body, policy.last_in_force)?;
     db.prepare_cached(
         "INSERT INTO policy (hash, mode, sources, first_in_force, last_in_force) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT DO UPDATE SET last_in_force = max (last_in_force, excluded.last_in_force)",
@@ -28,7 +34,7 @@ pub fn keep(db: &Connection, policy: &KeptPolicy) -> Result<(), StoreError> {
     .execute(params![
         policy.hash,
         policy.mode,
-        serde_json::to_string(&policy.sources)?,
+        sources,
         micros(policy.first_in_force),
         micros(policy.last_in_force)
     ])?;

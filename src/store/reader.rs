@@ -9,10 +9,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::deliveries::{self, Delivery};
+use super::erasure;
 use super::error::StoreError;
 use super::events;
 use super::journal::Seen;
 use super::journal_query::{self, Count, DecisionRow, Filter, MessageRow, Position, Story};
+use super::ledger::LedgerKeys;
 use super::link;
 use super::moment::{micros, moment};
 use super::policies::{self, KeptPolicy};
@@ -28,7 +30,7 @@ use crate::smtp::address::{EmailAddress, Width};
 pub struct Reader {
     db: Connection,
     place: Place,
-    hash_keys: Arc<HashKeys>,
+    keys: Arc<LedgerKeys>,
     /// Versions whose text is there, and stays there.
     texts_stored: HashSet<String>,
 }
@@ -44,12 +46,12 @@ pub struct Contact {
 impl Reader {
     /// For a command that only reads: a store that is not there is an error, not an empty one.
     pub fn open(path: &Path, hash_keys: HashKeys) -> Result<Reader, StoreError> {
-        Reader::open_shared(path, Arc::new(hash_keys))
+        Reader::open_shared(path, Arc::new(LedgerKeys::new(hash_keys)))
     }
 
-    pub(super) fn open_shared(path: &Path, hash_keys: Arc<HashKeys>) -> Result<Reader, StoreError> {
+    pub(super) fn open_shared(path: &Path, keys: Arc<LedgerKeys>) -> Result<Reader, StoreError> {
         let (db, place) = schema::open_reader(path)?;
-        Ok(Reader { db, place, hash_keys, texts_stored: HashSet::new() })
+        Ok(Reader { db, place, keys, texts_stored: HashSet::new() })
     }
 
     /// What is known of each recipient for one controller, all as of one moment, and the highest event number of it.
@@ -58,7 +60,7 @@ impl Reader {
         controller: &str,
         recipients: &[EmailAddress],
     ) -> Result<(Vec<Consulted>, i64), StoreError> {
-        let keys = self.hash_keys.clone();
+        let keys = self.keys.clone();
         let mut texts = mem::take(&mut self.texts_stored);
         let snapshot = self.read()?;
         let newest =
@@ -66,7 +68,7 @@ impl Reader {
         let (now, sent_seq) = (Timestamp::now(), sending::newest(&snapshot)?);
         let mut known: Vec<Consulted> = recipients
             .iter()
-            .map(|recipient| consult_one(&snapshot, &keys, controller, recipient, None))
+            .map(|recipient| consult_one(&snapshot, &keys.hash, controller, recipient, None))
             .collect::<Result<_, _>>()?;
         for (one, recipient) in known.iter_mut().zip(recipients) {
             one.missing_texts = missing_texts(&snapshot, one, &mut texts, None)?;
@@ -86,9 +88,9 @@ impl Reader {
         seen: Seen,
         at: Timestamp,
     ) -> Result<Consulted, StoreError> {
-        let keys = self.hash_keys.clone();
+        let keys = self.keys.clone();
         let snapshot = self.read()?;
-        let mut known = consult_one(&snapshot, &keys, controller, recipient, Some(at))?;
+        let mut known = consult_one(&snapshot, &keys.hash, controller, recipient, Some(at))?;
         let then = |state: ContactState| Some(state.as_of(seen.event_seq)).filter(|state| !state.events.is_empty());
         known.exact = known.exact.and_then(then);
         known.relatives = known.relatives.into_iter().filter_map(then).collect();
@@ -114,13 +116,14 @@ impl Reader {
     pub fn contact(&mut self, address: &EmailAddress) -> Result<Option<Contact>, StoreError> {
         let snapshot = self.read()?;
         let mut rows = snapshot.prepare_cached("SELECT id, address FROM contact WHERE consent_key = ?1")?;
-        rows.query_row([address.consent_key()], contact_columns).optional()?.map(contact).transpose()
+        known_contact(rows.query_row([address.consent_key()], contact_columns).optional()?)
     }
 
+    /// Nobody, once the person was forgotten.
     pub fn contact_by_id(&mut self, id: i64) -> Result<Option<Contact>, StoreError> {
         let snapshot = self.read()?;
         let mut rows = snapshot.prepare_cached("SELECT id, address FROM contact WHERE id = ?1")?;
-        rows.query_row([id], contact_columns).optional()?.map(contact).transpose()
+        known_contact(rows.query_row([id], contact_columns).optional()?)
     }
 
     /// Everyone whose objection would count for this address too, without the address itself.
@@ -144,26 +147,31 @@ impl Reader {
         found.into_iter().map(|(controller, facts)| Ok((controller, serde_json::from_str(&facts)?))).collect()
     }
 
-    /// A contact's events, as they were recorded.
+    /// A contact's events, as they were recorded; without those that were erased.
     pub fn history(&mut self, contact: i64) -> Result<Vec<RecordedEvent>, StoreError> {
         let snapshot = self.read()?;
-        let mut rows =
-            snapshot.prepare_cached("SELECT seq, recorded_at, body FROM event WHERE contact = ?1 ORDER BY seq")?;
+        let mut rows = snapshot.prepare_cached(
+            "SELECT seq, recorded_at, proof, personal FROM event
+             WHERE contact = ?1 AND proof IS NOT NULL AND personal IS NOT NULL ORDER BY seq",
+        )?;
         let found = rows.query_map([contact], event_columns)?.collect::<Result<Vec<_>, _>>()?;
         found.into_iter().map(event).collect()
     }
 
-    /// One event by its number.
+    /// One event by its number; none, once it was erased.
     pub fn event(&mut self, seq: i64) -> Result<Option<RecordedEvent>, StoreError> {
         let snapshot = self.read()?;
-        let mut rows = snapshot.prepare_cached("SELECT seq, recorded_at, body FROM event WHERE seq = ?1")?;
+        let mut rows = snapshot.prepare_cached(
+            "SELECT seq, recorded_at, proof, personal FROM event
+             WHERE seq = ?1 AND proof IS NOT NULL AND personal IS NOT NULL",
+        )?;
         rows.query_row([seq], event_columns).optional()?.map(event).transpose()
     }
 
     /// Whether an objection of this address is kept as a hash for a controller.
     pub fn suppression(&mut self, controller: &str, address: &EmailAddress) -> Result<Option<Suppression>, StoreError> {
-        let keys = self.hash_keys.clone();
-        suppressed(&*self.read()?, &keys, controller, &address.objection_key(Width::WIDEST), None)
+        let keys = self.keys.clone();
+        suppressed(&*self.read()?, &keys.hash, controller, &address.objection_key(Width::WIDEST), None)
     }
 
     /// A page of decisions, the newest first, behind `after`.
@@ -173,7 +181,8 @@ impl Reader {
         after: Option<Position>,
         limit: usize,
     ) -> Result<Vec<(MessageRow, DecisionRow)>, StoreError> {
-        journal_query::page(&*self.read()?, filter, after, limit)
+        let keys = self.keys.clone();
+        journal_query::page(&*self.read()?, &keys.hash, filter, after, limit)
     }
 
     /// Decisions recorded after the one with this number, the oldest first.
@@ -183,7 +192,8 @@ impl Reader {
         id: i64,
         limit: usize,
     ) -> Result<Vec<(MessageRow, DecisionRow)>, StoreError> {
-        journal_query::since(&*self.read()?, filter, id, limit)
+        let keys = self.keys.clone();
+        journal_query::since(&*self.read()?, &keys.hash, filter, id, limit)
     }
 
     /// The number of the newest decision; 0 in an empty journal.
@@ -200,12 +210,14 @@ impl Reader {
 
     /// Everything about one message.
     pub fn story(&mut self, reference: &str) -> Result<Option<Story>, StoreError> {
-        journal_query::story(&*self.read()?, reference)
+        let keys = self.keys.clone();
+        journal_query::story(&*self.read()?, &keys.hash, reference)
     }
 
     /// Decisions counted by class, decision and reason.
     pub fn counts(&mut self, filter: &Filter) -> Result<Vec<Count>, StoreError> {
-        journal_query::counts(&*self.read()?, filter)
+        let keys = self.keys.clone();
+        journal_query::counts(&*self.read()?, &keys.hash, filter)
     }
 
     /// Every wording that is stored, the oldest first.
@@ -343,11 +355,17 @@ fn contact((id, stored): (i64, String)) -> Result<Contact, StoreError> {
     Ok(Contact { id, address: events::address(&stored)? })
 }
 
-fn event_columns(row: &Row<'_>) -> rusqlite::Result<(i64, i64, String)> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+fn known_contact(found: Option<(i64, String)>) -> Result<Option<Contact>, StoreError> {
+    found.filter(|(_, stored)| !erasure::is_pseudonym(stored)).map(contact).transpose()
 }
 
-fn event((seq, recorded_at, body): (i64, i64, String)) -> Result<RecordedEvent, StoreError> {
-    let event: ConsentEvent = serde_json::from_str(&body)?;
+type EventColumns = (i64, i64, String, String);
+
+fn event_columns(row: &Row<'_>) -> rusqlite::Result<EventColumns> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+}
+
+fn event((seq, recorded_at, proof, personal): EventColumns) -> Result<RecordedEvent, StoreError> {
+    let event = ConsentEvent::from_parts(&proof, &personal)?;
     Ok(RecordedEvent::new(seq, event, moment(recorded_at)?))
 }

@@ -34,15 +34,71 @@ const MIGRATIONS: &[&str] = &["
         type TEXT NOT NULL,
         at INTEGER NOT NULL,
         recorded_at INTEGER NOT NULL,
-        external_id TEXT,
-        body TEXT NOT NULL
+        -- Keyed hash of the caller's own id.
+        external BLOB,
+        ledger INTEGER NOT NULL,
+        -- What was said, and who said it: either with its salt, or, once dropped, the digest the ledger holds of it.
+        proof TEXT,
+        proof_salt BLOB,
+        proof_digest BLOB,
+        personal TEXT,
+        personal_salt BLOB,
+        personal_digest BLOB
     ) STRICT;
     CREATE INDEX event_by_contact ON event (contact);
-    CREATE UNIQUE INDEX event_by_external_id ON event (controller, external_id) WHERE external_id IS NOT NULL;
-    CREATE TRIGGER event_is_never_updated BEFORE UPDATE ON event
-        BEGIN SELECT RAISE (ABORT, 'events are append-only'); END;
+    CREATE UNIQUE INDEX event_by_external ON event (controller, external) WHERE external IS NOT NULL;
+    CREATE TRIGGER event_only_loses_parts BEFORE UPDATE ON event
+        WHEN (NEW.seq, NEW.contact, NEW.controller, NEW.type, NEW.at, NEW.recorded_at, NEW.external, NEW.ledger)
+            IS NOT (OLD.seq, OLD.contact, OLD.controller, OLD.type, OLD.at, OLD.recorded_at, OLD.external, OLD.ledger)
+        OR NOT ((NEW.proof, NEW.proof_salt, NEW.proof_digest) IS (OLD.proof, OLD.proof_salt, OLD.proof_digest)
+            OR (OLD.proof IS NOT NULL AND NEW.proof IS NULL AND NEW.proof_salt IS NULL
+                AND length (NEW.proof_digest) IS 32))
+        OR NOT ((NEW.personal, NEW.personal_salt, NEW.personal_digest)
+                IS (OLD.personal, OLD.personal_salt, OLD.personal_digest)
+            OR (OLD.personal IS NOT NULL AND NEW.personal IS NULL AND NEW.personal_salt IS NULL
+                AND length (NEW.personal_digest) IS 32))
+        BEGIN SELECT RAISE (ABORT, 'events are append-only: only erasure and retention drop a part'); END;
     CREATE TRIGGER event_is_never_deleted BEFORE DELETE ON event
-        BEGIN SELECT RAISE (ABORT, 'events are append-only'); END;
+        BEGIN SELECT RAISE (ABORT, 'events are append-only: only erasure and retention drop a part'); END;
+
+    CREATE TABLE ledger (
+        seq INTEGER PRIMARY KEY,
+        entry TEXT NOT NULL,
+        row INTEGER NOT NULL,
+        leaf BLOB NOT NULL,
+        mac BLOB NOT NULL
+    ) STRICT;
+    CREATE TRIGGER ledger_is_never_updated BEFORE UPDATE ON ledger
+        BEGIN SELECT RAISE (ABORT, 'the ledger is append-only'); END;
+    CREATE TRIGGER ledger_is_never_deleted BEFORE DELETE ON ledger
+        BEGIN SELECT RAISE (ABORT, 'the ledger is append-only'); END;
+
+    CREATE TABLE ledger_head (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        seq INTEGER NOT NULL,
+        mac BLOB NOT NULL,
+        seal BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE act (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL,
+        ledger INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX act_by_kind ON act (kind, at);
+    CREATE TRIGGER act_is_never_updated BEFORE UPDATE ON act
+        BEGIN SELECT RAISE (ABORT, 'acts are append-only'); END;
+    CREATE TRIGGER act_is_never_deleted BEFORE DELETE ON act
+        BEGIN SELECT RAISE (ABORT, 'acts are append-only'); END;
+
+    CREATE TABLE checkpoint (
+        size INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        frontier BLOB NOT NULL,
+        note TEXT NOT NULL
+    ) STRICT;
 
     CREATE TABLE state (
         controller TEXT NOT NULL,
@@ -57,6 +113,8 @@ const MIGRATIONS: &[&str] = &["
         topics TEXT NOT NULL,
         at INTEGER NOT NULL,
         mechanism TEXT NOT NULL,
+        -- The act that says so.
+        act INTEGER NOT NULL REFERENCES act (id),
         PRIMARY KEY (controller, hash, topics)
     ) STRICT, WITHOUT ROWID;
 
@@ -66,28 +124,44 @@ const MIGRATIONS: &[&str] = &["
         at INTEGER NOT NULL,
         session TEXT NOT NULL,
         listener TEXT NOT NULL,
-        credential TEXT,
-        client TEXT NOT NULL,
-        envelope_from TEXT NOT NULL,
-        sender_key TEXT NOT NULL,
-        message_id TEXT,
         size INTEGER NOT NULL,
         class TEXT NOT NULL,
         class_rule TEXT NOT NULL,
-        class_evidence TEXT NOT NULL,
         controller TEXT,
         topics TEXT NOT NULL,
         families TEXT NOT NULL,
         policy TEXT NOT NULL,
         mode TEXT NOT NULL,
-        facts TEXT NOT NULL,
         notes TEXT NOT NULL,
         event_seq INTEGER NOT NULL,
         -- What its decisions could see of earlier mail, and by what a retry of it is known.
         sent_seq INTEGER NOT NULL,
         attempt BLOB,
-        upstream TEXT NOT NULL
+        upstream TEXT NOT NULL,
+        ledger INTEGER NOT NULL,
+        -- What may name a person; nothing of it, and the digest, once everybody it went to is erased.
+        credential TEXT,
+        client TEXT,
+        envelope_from TEXT,
+        sender_key TEXT,
+        message_id TEXT,
+        class_evidence TEXT,
+        facts TEXT,
+        private_salt BLOB,
+        private_digest BLOB
     ) STRICT;
+    CREATE TRIGGER message_only_loses_what_names_a_person BEFORE UPDATE ON message
+        WHEN (NEW.id, NEW.reference, NEW.at, NEW.session, NEW.listener, NEW.size, NEW.class, NEW.class_rule,
+                NEW.controller, NEW.topics, NEW.families, NEW.policy, NEW.mode, NEW.notes, NEW.event_seq, NEW.sent_seq,
+                NEW.attempt, NEW.upstream, NEW.ledger)
+            IS NOT (OLD.id, OLD.reference, OLD.at, OLD.session, OLD.listener, OLD.size, OLD.class, OLD.class_rule,
+                OLD.controller, OLD.topics, OLD.families, OLD.policy, OLD.mode, OLD.notes, OLD.event_seq, OLD.sent_seq,
+                OLD.attempt, OLD.upstream, OLD.ledger)
+        OR OLD.private_salt IS NULL OR length (NEW.private_digest) IS NOT 32
+        OR (NEW.credential, NEW.client, NEW.envelope_from, NEW.sender_key, NEW.message_id, NEW.class_evidence,
+                NEW.facts, NEW.private_salt)
+            IS NOT (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)
+        BEGIN SELECT RAISE (ABORT, 'the journal is append-only: only erasure drops what names a person'); END;
     CREATE INDEX message_by_time ON message (at);
     CREATE INDEX message_by_controller ON message (controller, at);
     CREATE INDEX message_by_sender ON message (sender_key, at);
@@ -114,25 +188,50 @@ const MIGRATIONS: &[&str] = &["
         last_day TEXT,
         flags TEXT NOT NULL,
         reply TEXT,
-        -- Set when a newer verdict took this one's place: what that one could see.
+        -- In a newer verdict: what it could see, the first one about this recipient, and its own place in the ledger.
         event_seq INTEGER,
-        sent_seq INTEGER
+        sent_seq INTEGER,
+        revises INTEGER REFERENCES decision (id),
+        ledger INTEGER,
+        salt BLOB NOT NULL,
+        -- Of recipient and reply.
+        person_salt BLOB,
+        person_digest BLOB
     ) STRICT;
     CREATE INDEX decision_by_message ON decision (message);
     CREATE INDEX decision_by_reason ON decision (reason, at);
     CREATE INDEX decision_by_recipient ON decision (recipient_key, at);
+    CREATE INDEX decision_by_revised ON decision (revises) WHERE revises IS NOT NULL;
+    CREATE TRIGGER decision_only_loses_whom_it_is_about BEFORE UPDATE ON decision
+        WHEN (NEW.id, NEW.message, NEW.at, NEW.decision, NEW.reason, NEW.basis, NEW.secondary, NEW.because, NEW.events,
+                NEW.last_day, NEW.flags, NEW.event_seq, NEW.sent_seq, NEW.revises, NEW.ledger, NEW.salt)
+            IS NOT (OLD.id, OLD.message, OLD.at, OLD.decision, OLD.reason, OLD.basis, OLD.secondary, OLD.because,
+                OLD.events, OLD.last_day, OLD.flags, OLD.event_seq, OLD.sent_seq, OLD.revises, OLD.ledger, OLD.salt)
+        OR OLD.person_salt IS NULL OR NEW.person_salt IS NOT NULL OR length (NEW.person_digest) IS NOT 32
+        OR NEW.reply IS NOT NULL OR NEW.recipient NOT GLOB 'erased:*' OR NEW.recipient_key IS NOT NEW.recipient
+        BEGIN SELECT RAISE (ABORT, 'the journal is append-only: only erasure drops what names a person'); END;
 
     CREATE TABLE outcome (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         message INTEGER NOT NULL REFERENCES message (id),
-        recipient_key TEXT,
+        -- The first decision about the recipient; none: every copy that was allowed.
+        decision INTEGER REFERENCES decision (id),
         result TEXT NOT NULL,
         code INTEGER,
-        text TEXT,
         at INTEGER NOT NULL,
-        took_us INTEGER NOT NULL
+        took_us INTEGER NOT NULL,
+        ledger INTEGER NOT NULL,
+        -- A reply may repeat the address.
+        text TEXT,
+        text_salt BLOB,
+        text_digest BLOB
     ) STRICT;
     CREATE INDEX outcome_by_message ON outcome (message);
+    CREATE TRIGGER outcome_only_loses_its_text BEFORE UPDATE ON outcome
+        WHEN (NEW.id, NEW.message, NEW.decision, NEW.result, NEW.code, NEW.at, NEW.took_us, NEW.ledger)
+            IS NOT (OLD.id, OLD.message, OLD.decision, OLD.result, OLD.code, OLD.at, OLD.took_us, OLD.ledger)
+        OR OLD.text IS NULL OR NEW.text IS NOT NULL OR NEW.text_salt IS NOT NULL OR length (NEW.text_digest) IS NOT 32
+        BEGIN SELECT RAISE (ABORT, 'the journal is append-only: only erasure drops what names a person'); END;
 
     CREATE TABLE delivery (
         key BLOB NOT NULL,

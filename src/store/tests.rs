@@ -1,6 +1,7 @@
 //! A real store in a temporary directory, asked and disturbed.
 
 mod consent;
+mod erasure;
 mod faults;
 mod journal;
 mod places;

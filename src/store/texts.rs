@@ -6,8 +6,10 @@ use std::collections::{BTreeSet, HashSet};
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::json;
 
 use super::error::StoreError;
+use super::ledger::{Chain, acts};
 use super::moment::{micros, moment};
 use crate::consent::state::ContactState;
 
@@ -32,7 +34,7 @@ impl KeptText {
 }
 
 /// Whether it is new; the same text again is fine, another one under the same name is refused.
-pub fn keep(db: &Connection, text: &KeptText) -> Result<bool, StoreError> {
+pub fn keep(db: &Connection, chain: &mut Chain<'_>, text: &KeptText) -> Result<bool, StoreError> {
     let mut known = db.prepare_cached("SELECT sha256 FROM text WHERE version = ?1 AND language = ?2")?;
     let known: Option<String> = known.query_row(params![text.version, text.language], |row| row.get(0)).optional()?;
     match known {
@@ -45,6 +47,8 @@ pub fn keep(db: &Connection, text: &KeptText) -> Result<bool, StoreError> {
     }
     db.prepare_cached("INSERT INTO text (version, language, body, sha256, added_at) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![text.version, text.language, text.body, text.sha256, micros(text.added_at)])?;
+    let body = json!({"version": text.version, "language": text.language, "sha256": text.sha256});
+    acts::record(db, chain, acts::TEXT, &body, text.added_at)?;
     Ok(true)
 }
 

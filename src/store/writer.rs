@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Savepoint, TransactionBehavior};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::deliveries::{self, Copy};
 use super::error::StoreError;
 use super::events::{self, Suppress};
 use super::journal::{self, MessageRecord, Outcome, RecordedVerdict, Seen};
+use super::ledger::{Chain, LedgerKeys, acts};
 use super::link;
 use super::policies::{self, KeptPolicy};
 use super::schema::Place;
@@ -42,6 +44,7 @@ pub enum Change {
     Text(Box<KeptText>),
     PurgeJournal { horizon: Timestamp },
     LinkFailing { since: Option<Timestamp> },
+    Act { kind: &'static str, body: Value },
 }
 
 /// The number of the row, where the caller wants one; otherwise 0.
@@ -108,6 +111,7 @@ impl Health {
             Change::Text(text) => ("text", text.version.as_str()),
             Change::PurgeJournal { .. } => ("purge", ""),
             Change::LinkFailing { .. } => ("link", ""),
+            Change::Act { kind, .. } => (*kind, ""),
         };
         tracing::error!(what, r#ref = reference, %error, "journal gap: a row was not written");
     }
@@ -116,6 +120,7 @@ impl Health {
 pub struct Writer {
     pub db: Connection,
     pub place: Place,
+    pub keys: Arc<LedgerKeys>,
     pub jobs: Receiver<Job>,
     pub health: Arc<Health>,
 }
@@ -181,15 +186,21 @@ impl Writer {
         self.place.check()?;
         let now = Timestamp::now();
         let mut group = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut chain = Chain::open(&group, &self.keys)?;
         let mut written = Vec::new();
         for change in changes {
-            let result = write_one(group.savepoint()?, change, now);
+            let before = chain.head();
+            let result = write_one(group.savepoint()?, &mut chain, change, now);
+            if result.is_err() {
+                chain.back_to(before);
+            }
             if group.is_autocommit() {
                 // SQLite has rolled the whole transaction back, as it does when the device is full.
                 return Err(result.err().unwrap_or(StoreError::Full));
             }
             written.push(result);
         }
+        chain.seal(&group)?;
         group.commit()?;
         Ok(written)
     }
@@ -203,21 +214,22 @@ impl Writer {
     }
 }
 
-fn write_one(step: Savepoint<'_>, change: &Change, now: Timestamp) -> Written {
+fn write_one(step: Savepoint<'_>, chain: &mut Chain<'_>, change: &Change, now: Timestamp) -> Written {
     let number = match change {
-        Change::Message(message) => journal::record(&step, message).map(|()| 0),
-        Change::Revision { reference, verdict, seen } => journal::revise(&step, reference, verdict, *seen).map(|()| 0),
-        Change::Outcome(outcome) => journal::settle(&step, outcome).map(|()| 0),
-        Change::Event(event) => events::append(&step, event, now).map(|appended| appended.seq),
-        Change::Suppress(objection) => events::suppress(&step, objection).map(|()| 0),
+        Change::Message(message) => journal::record(&step, chain, message).map(|()| 0),
+        Change::Revision { reference, verdict, seen } => {
+            journal::revise(&step, chain, reference, verdict, *seen).map(|()| 0)
+        }
+        Change::Outcome(outcome) => journal::settle(&step, chain, outcome).map(|()| 0),
+        Change::Event(event) => events::append(&step, chain, event, now).map(|appended| appended.seq),
+        Change::Suppress(objection) => events::suppress(&step, chain, objection, now).map(|()| 0),
         Change::Delivery { key, copy } => write_delivery(&step, key, copy, now).map(|()| 0),
         Change::Release { reference } => sending::release(&step, reference, None).map(|()| 0),
-        Change::Policy(policy) => policies::keep(&step, policy).map(|()| 0),
-        Change::Text(text) => texts::keep(&step, text).map(i64::from),
+        Change::Policy(policy) => policies::keep(&step, chain, policy).map(|()| 0),
+        Change::Text(text) => texts::keep(&step, chain, text).map(i64::from),
         Change::LinkFailing { since } => link::set(&step, *since).map(|()| 0),
-        Change::PurgeJournal { horizon } => {
-            journal::purge(&step, *horizon, SWEEP_ROWS).map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
-        }
+        Change::PurgeJournal { horizon } => journal::purge(&step, chain, *horizon, SWEEP_ROWS, now),
+        Change::Act { kind, body } => acts::record(&step, chain, kind, body, now),
     }?;
     step.commit()?;
     Ok(number)

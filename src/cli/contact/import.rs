@@ -6,7 +6,7 @@ mod report;
 mod source;
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -16,7 +16,7 @@ use clap::ValueEnum;
 use super::record::pair;
 use super::terms;
 use crate::cli::{ANSWER_IS_NO, CliError, Globals};
-use crate::config;
+use crate::config::{self, Settings};
 use crate::consent::event::ConsentEvent;
 use crate::consent::import::{Line, Terms};
 use crate::store::{Importer, StoreError};
@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> 
     terms.digest.clone_from(&file.digest);
     let may_write = !args.dry_run && (report.bad == 0 || args.keep_going);
     if may_write {
-        write(&file, &terms, &settings.store, &mut report)?;
+        write(&file, &terms, &settings, &mut report)?;
     }
     report.print(args.dry_run, globals)?;
     Ok(if report.bad == 0 || may_write { ExitCode::SUCCESS } else { ExitCode::from(ANSWER_IS_NO) })
@@ -107,8 +107,8 @@ fn check(file: &mut Source, terms: &Terms, args: &Args) -> Result<Report, CliErr
 }
 
 /// The second pass: read on a thread of its own, written in slices, each of which says how far it got.
-fn write(file: &Source, terms: &Terms, store: &Path, report: &mut Report) -> Result<(), CliError> {
-    let (mut importer, earlier) = Importer::open(store, &file.digest)?;
+fn write(file: &Source, terms: &Terms, settings: &Settings, report: &mut Report) -> Result<(), CliError> {
+    let (mut importer, earlier) = Importer::open(&settings.store, settings.hash_keys.clone(), &file.digest)?;
     report.earlier = earlier;
     if earlier.finished {
         return Ok(());

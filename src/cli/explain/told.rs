@@ -10,7 +10,7 @@ use crate::cli::table::{self, list, or_dash, printable};
 use crate::policy::classify::Classification;
 use crate::policy::rules::Policy;
 use crate::policy::verdict::{Decision, Reason, Verdict};
-use crate::store::DecisionRow;
+use crate::store::{DecisionRow, Story};
 
 /// A message, judged.
 pub(super) struct Explanation {
@@ -22,6 +22,8 @@ pub(super) struct Explanation {
     pub verdicts: Vec<Verdict>,
     /// What was decided when it arrived, in the order of the verdicts.
     pub recorded: Vec<DecisionRow>,
+    /// What was decided about people whose data were erased since: it can be told, not judged again.
+    pub erased: Vec<DecisionRow>,
     pub notes: Vec<String>,
 }
 
@@ -41,7 +43,7 @@ impl Explanation {
             "families": class.families,
             "policy": self.policy.hash,
             "mode": self.policy.mode,
-            "recipients": recipients.collect::<Vec<_>>(),
+            "recipients": recipients.chain(self.erased.iter().map(erased_json)).collect::<Vec<_>>(),
             "notes": self.notes,
         })
     }
@@ -93,6 +95,7 @@ impl Explanation {
         for (n, verdict) in self.verdicts.iter().enumerate() {
             text.push_str(&self.recipient_text(verdict, self.recorded.get(n), coloured));
         }
+        self.erased.iter().for_each(|decision| text.push_str(&erased_text(decision, coloured)));
         for note in &self.notes {
             _ = writeln!(text, "\nnote: {}", printable(note));
         }
@@ -122,6 +125,68 @@ impl Explanation {
         }
         text
     }
+}
+
+/// What is said of a person whose data were erased.
+const ERASED: &str = "the data of this person were erased; what was decided is kept, and cannot be judged again";
+
+fn erased_json(decision: &DecisionRow) -> Value {
+    json!({
+        "address": decision.recipient,
+        "erased": true,
+        "decision": decision.decision,
+        "reason": decision.reason,
+        "basis": decision.basis,
+        "secondary": decision.secondary,
+        "because": decision.because.to_string(),
+        "events": decision.events,
+        "last_day": decision.last_day,
+        "flags": decision.flags,
+    })
+}
+
+fn erased_text(decision: &DecisionRow, coloured: bool) -> String {
+    let basis = decision.basis.as_deref().map(|basis| format!(", basis {basis}")).unwrap_or_default();
+    let word = table::word(&decision.decision, coloured);
+    let rows = [
+        ("recorded", format!("{word} {}{basis}", decision.reason)),
+        ("because", printable(&decision.because.to_string())),
+        ("erased", ERASED.to_owned()),
+    ];
+    let rows = rows.iter().map(|(name, value)| format!("  {name:12}{value}\n"));
+    format!("\n{}\n{}", printable(&decision.recipient), rows.collect::<String>())
+}
+
+/// A message of which everybody was erased: what stands in the journal.
+pub(super) fn forgotten_json(story: &Story) -> Value {
+    let message = &story.message;
+    json!({
+        "ref": message.reference,
+        "at": message.at,
+        "class": message.class,
+        "class_rule": message.class_rule,
+        "controller": message.controller,
+        "topics": message.topics,
+        "families": message.families,
+        "policy": message.policy,
+        "mode": message.mode,
+        "recipients": story.decisions.iter().map(erased_json).collect::<Vec<_>>(),
+        "notes": [ERASED],
+    })
+}
+
+pub(super) fn forgotten_text(story: &Story, coloured: bool) -> String {
+    let message = &story.message;
+    let rows = [
+        ("message", message.reference.clone()),
+        ("at", shown(message.at)),
+        ("class", format!("{} by rule {}", message.class, printable(&message.class_rule))),
+        ("controller", or_dash(message.controller.as_deref())),
+        ("topics", list(&message.topics)),
+        ("policy", format!("{} ({})", message.policy, message.mode)),
+    ];
+    let rows = rows.iter().filter(|(_, value)| value != "-").map(|(name, value)| format!("{name:12}{value}\n"));
+    rows.chain(story.decisions.iter().map(|decision| erased_text(decision, coloured))).collect()
 }
 
 fn codes(reasons: &[Reason]) -> String {

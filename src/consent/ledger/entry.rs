@@ -175,6 +175,8 @@ pub struct MessageEntry<'a> {
     pub mode: &'a str,
     pub notes: &'a str,
     pub event_seq: i64,
+    pub sent_seq: i64,
+    pub attempt: Option<&'a [u8]>,
     pub upstream: &'a str,
     /// Of a [`MessagePrivate`].
     pub private: Digest,
@@ -185,6 +187,7 @@ impl MessageEntry<'_> {
     pub fn to_json(&self) -> String {
         canonical(&[
             ("at", Integer(self.at)),
+            ("attempt", self.attempt.into()),
             ("class", Text(self.class)),
             ("class_rule", Text(self.class_rule)),
             ("controller", self.controller.into()),
@@ -199,6 +202,7 @@ impl MessageEntry<'_> {
             ("private", Bytes(&self.private)),
             ("reference", Text(self.reference)),
             ("row", Integer(self.row)),
+            ("sent_seq", Integer(self.sent_seq)),
             ("session", Text(self.session)),
             ("size", Integer(self.size)),
             ("topics", Text(self.topics)),
@@ -249,6 +253,7 @@ pub struct DecisionPart<'a> {
     pub last_day: Option<&'a str>,
     pub flags: &'a str,
     pub event_seq: Option<i64>,
+    pub sent_seq: Option<i64>,
     /// The first decision about this recipient, in a newer one.
     pub revises: Option<i64>,
     /// Of a [`PersonPart`].
@@ -272,6 +277,7 @@ impl DecisionPart<'_> {
             ("revises", self.revises.into()),
             ("row", Integer(self.row)),
             ("secondary", Text(self.secondary)),
+            ("sent_seq", self.sent_seq.into()),
         ])
     }
 }
@@ -414,14 +420,15 @@ mod tests {
             prop_assert_eq!(&parsed(&private.to_json())["credential"], &one);
             let decision = DecisionPart {
                 row: number, message: number, at: number, decision: &one, reason: &other, basis: None, secondary: &one,
-                because: &other, events: "[]", last_day: Some(&one), flags: "[]", event_seq: maybe, revises: maybe,
+                because: &other, events: "[]", last_day: Some(&one), flags: "[]", event_seq: maybe,
+                sent_seq: maybe, revises: maybe,
                 person: bytes,
             };
             prop_assert_eq!(&parsed(&decision.to_json())["person"], &hex(&bytes));
             let message = MessageEntry {
                 row: number, reference: &one, at: number, session: &other, listener: &one, size: number, class: "c",
                 class_rule: &other, controller: Some(&one), topics: "[]", families: "[]", policy: &other, mode: "m",
-                notes: "[]", event_seq: number, upstream: &one, private: bytes, decisions: &[bytes, [1; 32]],
+                notes: "[]", event_seq: number, sent_seq: number, attempt: Some(&bytes), upstream: &one, private: bytes, decisions: &[bytes, [1; 32]],
             };
             prop_assert_eq!(&parsed(&message.to_json())["decisions"][1], &"01".repeat(32));
             let outcome = OutcomeEntry {

@@ -101,7 +101,14 @@ async fn no_event_is_changed_or_removed() {
     let store = place.open();
     store.record_event(event(OPT_IN)).await.unwrap();
     let (db, _) = schema::open_writer(&place.path()).unwrap();
-    for statement in ["UPDATE event SET body = ''", "DELETE FROM event", "UPDATE event SET seq = 9"] {
+    for statement in [
+        "UPDATE event SET proof = '{}'",
+        "UPDATE event SET personal = NULL, personal_salt = NULL",
+        "UPDATE event SET personal_salt = NULL",
+        "UPDATE event SET at = 1",
+        "DELETE FROM event",
+        "UPDATE event SET seq = 9",
+    ] {
         let refused = db.execute(statement, []).unwrap_err().to_string();
         assert!(refused.contains("events are append-only"), "{statement}: {refused}");
     }
@@ -136,18 +143,21 @@ proptest! {
     fn the_materialised_state_equals_the_fold(events in proptest::collection::vec(any_event(), 1..25)) {
         let place = Place::new();
         let (db, _) = schema::open_writer(&place.path()).unwrap();
+        let ledger_keys = LedgerKeys::new(keys(&[7]));
+        let mut chain = Chain::open(&db, &ledger_keys).unwrap();
         for event in &events {
-            events::append(&db, event, moment("2026-01-01T00:00:00Z")).unwrap();
+            events::append(&db, &mut chain, event, moment("2026-01-01T00:00:00Z")).unwrap();
         }
+        chain.seal(&db).unwrap();
         let mut reader = Reader::open(&place.path(), keys(&[7])).unwrap();
         let mut folded = 0;
-        for contact in 1..=4 {
+        for contact in 1..=30 {
             for (controller, state) in reader.states(contact).unwrap() {
                 prop_assert_eq!(&state, &fold_anew(&mut reader, contact, &controller));
                 folded += state.events.len();
             }
         }
-        let recorded: Vec<RecordedEvent> = (1..=4).flat_map(|id| reader.history(id).unwrap()).collect();
+        let recorded: Vec<RecordedEvent> = (1..=30).flat_map(|id| reader.history(id).unwrap()).collect();
         let expected: usize = recorded.iter().map(|recorded| events::concerned(&recorded.event).len()).sum();
         prop_assert_eq!(folded, expected, "every event is in the state of everyone it concerns");
     }

@@ -95,7 +95,8 @@ async fn a_full_device_fails_every_waiter_and_the_writer_survives() {
     db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
     let (jobs, waiting) = channel();
     let health = Arc::new(Health::default());
-    let writer = Writer { db, place: file, jobs: waiting, health: health.clone() };
+    let ledger_keys = Arc::new(LedgerKeys::new(keys(&[7])));
+    let writer = Writer { db, place: file, keys: ledger_keys, jobs: waiting, health: health.clone() };
 
     let mut answers = Vec::new();
     for number in 0..20 {
@@ -153,7 +154,7 @@ fn stuck() -> (Store, Receiver<Job>) {
     let (jobs, waiting) = sync_channel(LONGEST_QUEUE);
     let inner = Inner {
         path: PathBuf::new(),
-        hash_keys: Arc::new(keys(&[7])),
+        keys: Arc::new(LedgerKeys::new(keys(&[7]))),
         jobs,
         health: Arc::default(),
         writer: Mutex::new(None),

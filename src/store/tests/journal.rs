@@ -132,7 +132,8 @@ async fn the_story_of_a_message_keeps_what_the_rules_looked_at() {
     let mut reader = journal(&place).await.reader().unwrap();
     let story = reader.story("r1").unwrap().unwrap();
     assert_eq!(story.message.class_evidence, ["X-Campaign: 7"]);
-    assert_eq!(story.facts, message("r1", vec![verdict("a@x.example", Decision::Allow, Reason::SvcOk); 2]).facts);
+    let facts = message("r1", vec![verdict("a@x.example", Decision::Allow, Reason::SvcOk); 2]).facts;
+    assert_eq!(story.facts, Some(facts));
     assert_eq!(story.decisions.len(), 2);
     assert!(reader.story("r9").unwrap().is_none());
 }
