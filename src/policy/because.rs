@@ -68,6 +68,7 @@ words! {
         BoughtElsewhere = "bought_elsewhere",
         AddressCameLater = "address_came_later",
         AddressNotGiven = "address_not_given",
+        AddressFromSomewhere = "address_from_somewhere",
         ToldNothing = "told_nothing",
         ToldLater = "told_later",
         NoRefusalOffered = "no_refusal_offered",
@@ -153,8 +154,8 @@ impl Sentence {
                 ["no consent on record for {topics}", "aucun consentement enregistré pour {topics}"]
             }
             S::NamesNoTopic => [
-                "the message names no topic, so no consent covers it",
-                "le message ne nomme aucun thème, donc aucun consentement ne le couvre",
+                "opted in to {topics} on {on} (event {event}), but the message names no topic, so no consent covers it",
+                "inscrit à {topics} le {on} (événement {event}), mais le message ne nomme aucun thème, donc aucun consentement ne le couvre",
             ],
             S::OptInPending => [
                 "the opt-in to {topics} of {on} (event {event}) is not confirmed",
@@ -296,6 +297,10 @@ impl Sentence {
             S::AddressNotGiven => [
                 "the address bought with had been collected as {word} on {on} (event {event}), not given to the seller",
                 "l’adresse utilisée pour l’achat avait été collectée comme {word} le {on} (événement {event}), et non donnée au vendeur",
+            ],
+            S::AddressFromSomewhere => [
+                "the address bought with was collected on {on} (event {event}), and how is not on record",
+                "l’adresse utilisée pour l’achat a été collectée le {on} (événement {event}), et rien ne dit comment",
             ],
             S::ToldNothing => [
                 "nothing was said of advertising when the address was collected on {on} (event {event})",

@@ -122,9 +122,12 @@ fn examine<'a>(record: &Record<'a>, bought: &'a RecordedEvent) -> Result<Sale<'a
         return of_bought(Condition::Direct, Reason::CustNotDirect, fact);
     };
     let of_both = |condition, reason, fact| fails(condition, reason, fact, vec![collected.seq, bought.seq]);
-    let provenance = collected.event.provenance.as_deref().unwrap_or("?");
-    if !GIVEN_BY_THE_PERSON.contains(&provenance) {
-        let fact = record.fact(Sentence::AddressNotGiven, collected).word(provenance);
+    let provenance = collected.event.provenance.as_deref();
+    if !provenance.is_some_and(|provenance| GIVEN_BY_THE_PERSON.contains(&provenance)) {
+        let fact = match provenance {
+            Some(provenance) => record.fact(Sentence::AddressNotGiven, collected).word(provenance),
+            None => record.fact(Sentence::AddressFromSomewhere, collected),
+        };
         return of_both(Condition::Direct, Reason::CustNotDirect, fact);
     }
     let Some(informed_at) = collected.event.informed_at else {

@@ -106,7 +106,7 @@ fn by_topic(record: &Record<'_>, source: Option<&Record<'_>>) -> Result<Vec<Agre
         Some(left_out) => left_out,
         None => match on_topic(record, source, Vec::new()) {
             Err(left_out) => left_out,
-            Ok(_) => LeftOut { reason: Reason::ConsentTopic, because: Sentence::NamesNoTopic.into() },
+            Ok(_) => LeftOut { reason: Reason::ConsentTopic, because: Sentence::NothingOnRecord.into() },
         },
     })
 }

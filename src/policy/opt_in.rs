@@ -62,7 +62,10 @@ pub fn opt_in(question: &Question<'_>) -> Outcome {
 /// A message that does not say what it is about is covered by no consent.
 fn without_topic(record: &Record<'_>) -> Outcome {
     match record.opt_ins().last() {
-        Some(recorded) => Outcome::Fails(Reason::ConsentTopic, Sentence::NamesNoTopic.into(), vec![recorded.seq]),
+        Some(recorded) => {
+            let fact = record.fact(Sentence::NamesNoTopic, recorded).about(recorded.event.topics.iter().flatten());
+            Outcome::Fails(Reason::ConsentTopic, fact.into(), vec![recorded.seq])
+        }
         None => Outcome::NotApplicable,
     }
 }
