@@ -54,11 +54,12 @@ fn as_text(settings: &Settings, policy: &Policy, warnings: &[String], coloured: 
     }));
     rows.extend(policy.topics.values().map(|topic| {
         let own = if topic.own_consent { ", own consent" } else { "" };
+        let often = topic.frequency.map_or_else(String::new, |rate| format!(", {rate} at most"));
         let list_id = policy.list_id_of(topic);
         (
             "topic",
             topic.path.as_str(),
-            format!("{}, of {}, List-Id {list_id}{own}", policy.label_of(topic), topic.controller),
+            format!("{}, of {}, List-Id {list_id}{own}{often}", policy.label_of(topic), topic.controller),
         )
     }));
     rows.extend(rules_by_source(policy).into_iter().map(|(source, count)| ("rules", source, count.to_string())));
@@ -155,6 +156,7 @@ fn knobs(policy: &Policy) -> Vec<(&'static str, String)> {
         ("generic_mode", knobs.generic_mode.to_string()),
         ("free_account_counts_as_sale", knobs.free_account_counts_as_sale.to_string()),
         ("non_commercial", knobs.non_commercial.to_string()),
+        ("frequency", policy.frequency.map_or_else(|| "none".to_owned(), |rate| rate.to_string())),
         ("freq_action", knobs.freq_action.to_string()),
         ("body_optout", knobs.body_optout.to_string()),
         ("human_click", knobs.human_click.to_string()),
@@ -183,7 +185,7 @@ fn as_json(settings: &Settings, policy: &Policy, warnings: &[String]) -> Value {
     let topics = policy.topics.values().map(|topic| {
         json!({
             "path": topic.path, "controller": topic.controller, "label": topic.label, "list_id": policy.list_id_of(topic),
-            "own_consent": topic.own_consent, "aliases": topic.aliases, "families": topic.families,
+            "own_consent": topic.own_consent, "aliases": topic.aliases, "families": topic.families, "frequency": topic.frequency.map(|rate| rate.to_string()),
         })
     });
     let controllers = policy.controllers.values();

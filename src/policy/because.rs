@@ -6,6 +6,7 @@ use jiff::civil::{Date, Time};
 use serde::{Deserialize, Serialize};
 
 use super::word::words;
+use crate::consent::limit::{Limit, Rate, Window};
 use crate::message::language::Language;
 
 words! {
@@ -82,7 +83,8 @@ words! {
 }
 
 impl Sentence {
-    /// English and French. `{topics}`, `{on}`, `{until}`, `{event}` and `{word}` stand for what the fact holds.
+    /// English and French. `{topics}`, `{on}`, `{until}`, `{event}` and `{word}` stand for what the fact holds,
+    /// `{rate}` for its word read as a limit.
     fn wording(self) -> [&'static str; 2] {
         use Sentence as S;
         match self {
@@ -202,20 +204,20 @@ impl Sentence {
                 "l’inscription à {topics} du {on} (événement {event}) n’a pas été donnée par la personne",
             ],
             S::WishReached => [
-                "asked for {word} at most about {topics} (event {event}); the last one went on {on}, the next may go from {until}",
-                "a demandé au plus {word} sur {topics} (événement {event}) ; le dernier envoi date du {on}, le prochain peut partir à partir du {until}",
+                "asked for {rate} at most about {topics} (event {event}); the last one went on {on}, the next may go from {until}",
+                "a demandé au plus {rate} sur {topics} (événement {event}) ; le dernier envoi date du {on}, le prochain peut partir à partir du {until}",
             ],
             S::WishReachedOverall => [
-                "asked for {word} at most in all (event {event}); the last one went on {on}, the next may go from {until}",
-                "a demandé au plus {word} en tout (événement {event}) ; le dernier envoi date du {on}, le prochain peut partir à partir du {until}",
+                "asked for {rate} at most in all (event {event}); the last one went on {on}, the next may go from {until}",
+                "a demandé au plus {rate} en tout (événement {event}) ; le dernier envoi date du {on}, le prochain peut partir à partir du {until}",
             ],
             S::CapReached => [
-                "the policy allows {word} at most about {topics}; the last one went on {on}, the next may go from {until}",
-                "la politique permet au plus {word} sur {topics} ; le dernier envoi date du {on}, le prochain peut partir à partir du {until}",
+                "the policy allows {rate} at most about {topics}; the last one went on {on}, the next may go from {until}",
+                "la politique permet au plus {rate} sur {topics} ; le dernier envoi date du {on}, le prochain peut partir à partir du {until}",
             ],
             S::CapReachedOverall => [
-                "the policy allows {word} at most in all; the last one went on {on}, the next may go from {until}",
-                "la politique permet au plus {word} en tout ; le dernier envoi date du {on}, le prochain peut partir à partir du {until}",
+                "the policy allows {rate} at most in all; the last one went on {on}, the next may go from {until}",
+                "la politique permet au plus {rate} en tout ; le dernier envoi date du {on}, le prochain peut partir à partir du {until}",
             ],
             S::Paused => [
                 "asked for a pause until {until} (event {event})",
@@ -419,6 +421,7 @@ impl Fact {
             "until" => {
                 day(self.until).map(|day| day + &self.time.map_or_else(String::new, |time| clock(time, language)))
             }
+            "rate" => self.word.as_deref().map(|word| spoken(word, language)),
             "event" => self.event.map(|seq| seq.to_string()),
             _ => self.word.clone(),
         };
@@ -481,6 +484,22 @@ pub fn written(day: Date, language: Language) -> String {
     }
 }
 
+/// A limit as people say it: `2 messages a week`, `2 messages par semaine`.
+fn spoken(limit: &str, language: Language) -> String {
+    let Some(Rate { count, window }) = Limit::parse(limit).and_then(Limit::rate) else { return limit.to_owned() };
+    let [english, french] = match window {
+        Window::Day => ["a day", "par jour"],
+        Window::Week => ["a week", "par semaine"],
+        Window::Month => ["a month", "par mois"],
+    };
+    match (language, count) {
+        (Language::English, 1) => format!("one message {english}"),
+        (Language::English, _) => format!("{count} messages {english}"),
+        (Language::French, 1) => format!("un message {french}"),
+        (Language::French, _) => format!("{count} messages {french}"),
+    }
+}
+
 /// A time as people write it behind a day: ` at 10:00`, ` à 10 h 00`.
 fn clock(time: Time, language: Language) -> String {
     match language {
@@ -503,6 +522,11 @@ mod tests {
         assert_eq!(written(date(2026, 8, 1), Language::French), "1er août 2026");
         let pause = Fact::new(Sentence::Paused).until(date(2026, 6, 1)).at_time(Time::constant(8, 5, 0, 0)).event(3);
         assert_eq!(pause.say(Language::English), "asked for a pause until 1 June 2026 at 08:05 (event 3)");
+        let reached =
+            Fact::new(Sentence::CapReachedOverall).word("2/week").on(date(2026, 5, 12)).until(date(2026, 5, 16));
+        assert!(reached.say(Language::English).starts_with("the policy allows 2 messages a week at most in all; "));
+        let once = Fact::new(Sentence::WishReachedOverall).word("monthly").event(2);
+        assert!(once.say(Language::French).starts_with("a demandé au plus un message par mois en tout (événement 2)"));
         assert_eq!(pause.say(Language::French), "a demandé une pause jusqu’au 1er juin 2026 à 8 h 05 (événement 3)");
     }
 
@@ -517,7 +541,11 @@ mod tests {
         for (_, sentence) in Sentence::WORDS {
             let [english, french] = sentence.wording();
             assert_eq!(places(english), places(french), "{sentence}");
-            assert!(places(english).iter().all(|name| ["topics", "on", "until", "event", "word"].contains(&&**name)));
+            assert!(
+                places(english)
+                    .iter()
+                    .all(|name| ["topics", "on", "until", "event", "rate", "word"].contains(&&**name))
+            );
         }
     }
 

@@ -136,7 +136,10 @@ fn the_refusal_names_the_wish_and_the_day_and_what_was_sent_stays_sent() {
     let journal = settled(&mut gate);
     let held = journal.iter().find(|row| row["reason"] == "FREQ_CAP").unwrap();
     let because = held["because"].as_str().unwrap();
-    assert!(because.starts_with("asked for weekly at most in all (event 2); the last one went on "), "{because}");
+    assert!(
+        because.starts_with("asked for one message a week at most in all (event 2); the last one went on "),
+        "{because}"
+    );
     assert_told_again(&gate, &journal);
 }
 

@@ -100,7 +100,7 @@ fn a_full_window_names_its_cap_the_last_message_and_when_the_next_may_go() {
         (
             Some(0),
             Some(
-                "the policy allows 2/week at most about offers/music; the last one went on 12 May 2026, the next may go \
+                "the policy allows 2 messages a week at most about offers/music; the last one went on 12 May 2026, the next may go \
                  from 16 May 2026 at 09:00"
                     .to_owned()
             )
@@ -110,7 +110,10 @@ fn a_full_window_names_its_cap_the_last_message_and_when_the_next_may_go() {
     let (room, because) = judged(&policy(""), &weekly, &["offers/music"], &music);
     let because = because.unwrap();
     assert_eq!(room, Some(0));
-    assert!(because.starts_with("asked for weekly at most in all (event 1)"), "the cap that ends last: {because}");
+    assert!(
+        because.starts_with("asked for one message a week at most in all (event 1)"),
+        "the cap that ends last: {because}"
+    );
     assert!(because.ends_with("the next may go from 19 May 2026 at 10:01"), "rounded up: {because}");
 }
 
@@ -136,7 +139,7 @@ fn of_several_hindrances_the_one_that_lasts_longest_is_told() {
         [r#"{"type": "frequency", "limit": "weekly"}"#, r#"{"type": "pause", "until": "2026-05-17T00:00:00+02:00"}"#];
     let table = [
         ("2026-05-09T00:00:00+02:00", "asked for a pause until 17 May 2026 at 00:00 (event 2)"),
-        ("2026-05-12T00:00:00+02:00", "asked for weekly"),
+        ("2026-05-12T00:00:00+02:00", "asked for one message a week"),
     ];
     for (at, start) in table {
         let because = judged(&policy(""), &told(&events), &["offers"], &[sent(at, &[])]).1.unwrap();
