@@ -496,7 +496,7 @@ fn every_line_of_the_shipped_files_that_is_commented_out_is_right() {
     let settings = open(&read("consentry.toml"));
     let settings = with(&settings, "\ntls = \"off\" ", "\ntls = \"starttls\" ");
     let place = Place::new(&settings, &open(&read("policy.toml")));
-    for name in ["upstream-ca.pem", "relay.password", "gate.pem", "gate.key"] {
+    for name in ["upstream-ca.pem", "proxy-ca.pem", "relay.password", "gate.pem", "gate.key"] {
         place.write(name, "something\n");
         place.chmod(name, 0o600);
     }
