@@ -28,16 +28,16 @@ const LONG: Duration = Duration::from_millis(40);
 /// How long the lock is left to others afterwards: several times as long as they wait between two tries.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How long events are added while nobody else writes: enough that one sync costs nothing.
-const ALONE_BUDGET: Duration = Duration::from_millis(250);
+/// How long events are added, and how many, while nobody else writes. Addresses come in no order, so their indexes are
+/// written all over: the more events share a transaction, the fewer pages are written twice. Whoever arrives ends it, and
+/// waits for no more than its commit.
+const ALONE_BUDGET: Duration = Duration::from_secs(2);
+const ALONE_EVENTS: u64 = 30_000;
 
 /// How many events are added between two looks for others.
 const LOOK_EVERY: u64 = 64;
 
-/// How many events the write-ahead log may hold before they are carried over, while nobody else writes.
-const CARRY_EVERY: u64 = 50_000;
-
-/// Addresses come in no order, so their indexes are written all over: what SQLite keeps of them in memory.
+/// What SQLite keeps of the indexes in memory.
 const CACHE_KIB: i64 = 64 * 1024;
 
 /// Writes the events of one file. What was committed stays when it is killed, and the next run goes on behind it.
@@ -48,8 +48,25 @@ pub struct Importer {
     lookout: Lookout,
     digest: String,
     budget: Duration,
-    /// Events in the write-ahead log.
-    carried_behind: u64,
+}
+
+/// Events, each with its line.
+pub type Queue = VecDeque<(u64, ConsentEvent)>;
+
+/// Events on their way to the store, and where more come from. `wait`: whether to wait for them.
+pub struct Waiting<'a> {
+    pub events: Queue,
+    pub more: &'a mut dyn FnMut(&mut Queue, bool),
+}
+
+impl Waiting<'_> {
+    /// The line of the next one. None: there is none, or none yet.
+    pub fn line(&mut self, wait: bool) -> Option<u64> {
+        if self.events.is_empty() {
+            (self.more)(&mut self.events, wait);
+        }
+        self.events.front().map(|(line, _)| *line)
+    }
 }
 
 /// How far an earlier run of the same file got.
@@ -88,34 +105,35 @@ impl Importer {
             .optional()?;
         let (lookout, digest) = (Lookout::open(store)?, digest.to_owned());
         let keys = LedgerKeys::new(hash_keys);
-        let importer = Importer { db, place, keys, lookout, digest, budget: FIRST_BUDGET, carried_behind: 0 };
+        let importer = Importer { db, place, keys, lookout, digest, budget: FIRST_BUDGET };
         Ok((importer, progress.unwrap_or_default()))
     }
 
-    /// Takes events (with the line they stand on) from the front and writes them in one transaction, a short one when
-    /// somebody else writes too. The events of one line stay together.
-    pub fn write_slice(&mut self, waiting: &mut VecDeque<(u64, ConsentEvent)>) -> Result<Slice, StoreError> {
+    /// Takes events from the front and writes them in one transaction, a short one when somebody else writes too. The
+    /// events of one line stay together.
+    pub fn write_slice(&mut self, waiting: &mut Waiting<'_>) -> Result<Slice, StoreError> {
         self.place.check()?;
         let now = Timestamp::now();
         let mut alone = self.lookout.is_alone();
         let step = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut chain = Chain::open(&step, &self.keys)?;
         let (locked, mut slice, mut line) = (Instant::now(), Slice::default(), 0);
-        while let Some((number, event)) = waiting.front() {
+        while let Some(number) = waiting.line(alone) {
             let events = slice.added + slice.known;
-            if *number != line && events > 0 {
+            if number != line && events > 0 {
                 alone = alone && (!events.is_multiple_of(LOOK_EVERY) || self.lookout.is_alone());
-                if locked.elapsed() >= if alone { ALONE_BUDGET } else { self.budget } {
+                let budget = if alone { ALONE_BUDGET } else { self.budget };
+                if locked.elapsed() >= budget || events >= ALONE_EVENTS {
                     break;
                 }
             }
-            line = *number;
-            if events::append(&step, &mut chain, event, now)?.fresh {
-                slice.added += 1
+            let Some((number, event)) = waiting.events.pop_front() else { break };
+            line = number;
+            if events::append(&step, &mut chain, &event, now)?.fresh {
+                slice.added += 1;
             } else {
-                slice.known += 1
+                slice.known += 1;
             }
-            waiting.pop_front();
         }
         step.prepare_cached(
             "INSERT INTO import (digest, lines_done, events_added, started_at) VALUES (?1, ?2, ?3, ?4)
@@ -133,12 +151,7 @@ impl Importer {
 
     /// Lets others write, and carries over what was written; PASSIVE waits for nobody and makes nobody wait.
     fn leave_room(&mut self, slice: &Slice) -> Result<(), StoreError> {
-        self.carried_behind += slice.added;
-        if slice.alone && self.carried_behind < CARRY_EVERY {
-            return Ok(());
-        }
         self.db.query_row("PRAGMA wal_checkpoint (PASSIVE)", [], |_| Ok(()))?;
-        self.carried_behind = 0;
         if !slice.alone {
             self.budget = if slice.held > LONG { self.budget / 2 } else { self.budget + self.budget / 4 };
             self.budget = self.budget.clamp(SMALLEST_BUDGET, LARGEST_BUDGET);

@@ -43,7 +43,7 @@ use writer::{Change, Job, Writer, Written};
 pub use deliveries::Delivery;
 pub use error::StoreError;
 pub use events::{Appended, Suppress};
-pub use import::{Importer, Progress, Slice};
+pub use import::{Importer, Progress, Slice, Waiting};
 pub use journal::{MessageRecord, Outcome, OutcomeResult, RecordedVerdict, Seen};
 pub use journal_query::{Count, DecisionRow, Filter, MessageRow, OutcomeRow, Position, Story};
 pub use policies::KeptPolicy;
@@ -77,12 +77,12 @@ struct Inner {
 impl Store {
     /// Opens or makes the store, brings its schema up to date, and starts the writer.
     pub fn open(path: &Path, hash_keys: HashKeys) -> Result<Store, StoreError> {
+        // A bulk import makes room for whoever is there, already while the store is opened.
+        let presence = Presence::announce(path)?;
         let (db, place) = schema::open_writer(path)?;
         let keys = Arc::new(LedgerKeys::new(hash_keys));
         // A ledger that does not hold is told of at the start, not by the first message.
         Chain::open(&*db.unchecked_transaction()?, &keys)?;
-        // A bulk import makes room for whoever is there.
-        let presence = Presence::announce(path)?;
         let (jobs, waiting) = sync_channel(LONGEST_QUEUE);
         let health = Arc::new(Health::default());
         let writer = Writer { db, place, keys: keys.clone(), jobs: waiting, health: health.clone() };

@@ -19,7 +19,7 @@ use crate::cli::{ANSWER_IS_NO, CliError, Globals};
 use crate::config::{self, Settings};
 use crate::consent::event::ConsentEvent;
 use crate::consent::import::{Line, Terms};
-use crate::store::{Importer, StoreError};
+use crate::store::{Importer, StoreError, Waiting};
 use refused::RefusedLines;
 use report::Report;
 use source::Source;
@@ -147,19 +147,13 @@ fn send_batches(lines: impl Iterator<Item = Line>, to: SyncSender<Batch>) {
 }
 
 fn write_batches(importer: &mut Importer, batches: &Receiver<Batch>, report: &mut Report) -> Result<(), CliError> {
-    let mut waiting = VecDeque::new();
-    loop {
-        if waiting.is_empty() {
-            let Ok(batch) = batches.recv() else { return Ok(()) };
-            waiting.extend(batch);
-        }
-        while waiting.len() < READ_AHEAD
-            && let Ok(batch) = batches.try_recv()
-        {
-            waiting.extend(batch);
-        }
-        let Some((line, _)) = waiting.front() else { continue };
-        let line = *line;
+    // Nobody waits for the file with the lock in hand while somebody else may want it.
+    let mut more = |events: &mut VecDeque<_>, wait: bool| {
+        let next = if wait { batches.recv().ok() } else { batches.try_recv().ok() };
+        events.extend(next.unwrap_or_default());
+    };
+    let mut waiting = Waiting { events: VecDeque::new(), more: &mut more };
+    while let Some(line) = waiting.line(true) {
         let slice = patiently(|| importer.write_slice(&mut waiting)).map_err(|error| {
             CliError::Failed(format!(
                 "{error}; the lines before {line} are written, and the same command goes on there"
@@ -167,6 +161,7 @@ fn write_batches(importer: &mut Importer, batches: &Receiver<Batch>, report: &mu
         })?;
         report.wrote(&slice);
     }
+    Ok(())
 }
 
 /// Each try waits on its own for the lock; nothing was taken from the line when it was not given.
