@@ -18,6 +18,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod relay;
+pub mod rights;
 pub mod server;
 pub mod store;
 pub mod telemetry;

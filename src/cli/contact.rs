@@ -1,5 +1,7 @@
 //! `consentry contact`: what is known of one person, and how more is recorded.
 
+mod export;
+mod handovers;
 mod import;
 mod record;
 mod show;
@@ -35,6 +37,9 @@ enum Command {
     Record(Box<record::Args>),
     Import(import::Args),
     Text(text::Args),
+    Export(Box<export::Args>),
+    /// The lists that were handed to others: who took which, how many stood on it, why others did not
+    Handovers,
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
@@ -44,6 +49,18 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         Command::Record(args) => record::run(args, globals),
         Command::Import(args) => import::run(args, globals),
         Command::Text(args) => text::run(args, globals),
+        Command::Export(args) => export::run(args, globals),
+        Command::Handovers => handovers::run(globals),
+    }
+}
+
+/// The one that was named, or the only one there is.
+fn the_controller(named: Option<&str>, policy: &Policy) -> Result<String, CliError> {
+    let known: Vec<&str> = policy.controllers.keys().map(String::as_str).collect();
+    match (named, &known[..]) {
+        (Some(id), _) => Ok(id.to_owned()),
+        (None, [only]) => Ok((*only).to_owned()),
+        _ => Err(CliError::Usage(format!("say which --controller: {}", known.join(", ")))),
     }
 }
 

@@ -8,6 +8,7 @@ mod init;
 mod journal;
 mod keys;
 mod moment;
+mod output;
 mod policy;
 mod reload;
 mod serve;

@@ -2,9 +2,11 @@
 //! partner. Only an opt-in to exactly that counts; the rules about what an opt-in is worth are those of every decision.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 
 use super::because::{Because, Sentence};
 use super::classify::Classification;
@@ -19,12 +21,21 @@ use crate::consent::state::{Consulted, ContactState};
 use crate::smtp::address::EmailAddress;
 
 /// What the list is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Use {
     /// To be reached there by the controller itself.
     Channel(String),
     /// To be written to by this controller, which the wording has to name.
     Partner(String),
+}
+
+impl fmt::Display for Use {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Use::Channel(name) | Use::Partner(name) => f.write_str(name),
+        }
+    }
 }
 
 /// What is known of the person: to the controller, and to the partner where there is one.

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::error::StoreError;
 use super::events::{self, Suppress};
+use super::handovers;
 use super::ledger::{Chain, acts};
 use super::moment::moment;
 use super::sending;
@@ -37,6 +38,7 @@ pub fn carry_out(
     let suppressed = keep_objection(db, chain, erase, now)?;
     drop_personal_parts(db, erase, &mut dropped)?;
     forget_state(db, erase)?;
+    handovers::forget(db, erase.contact, erase.controller)?;
     sending::forget(db, erase.person, Some(erase.controller))?;
     let (key, pseudonym) = (erase.person.consent_key(), chain.keys.hash.pseudonym(&erase.person.consent_key()));
     let gone = nothing_left(db, erase.contact)?;

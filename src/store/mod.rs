@@ -6,6 +6,7 @@ mod deliveries;
 mod erasure;
 mod error;
 mod events;
+mod handovers;
 mod import;
 mod journal;
 mod journal_query;
@@ -36,13 +37,14 @@ use crate::consent::event::ConsentEvent;
 use crate::consent::token::HashKeys;
 use crate::policy::rules::Policy;
 use deliveries::Copy;
-use ledger::{Chain, LedgerKeys};
+use ledger::{Chain, LedgerKeys, acts};
 use presence::Presence;
 use writer::{Change, Job, Writer, Written};
 
 pub use deliveries::Delivery;
 pub use error::StoreError;
 pub use events::{Appended, Suppress};
+pub use handovers::Handover;
 pub use import::{Importer, Progress, Slice, Waiting};
 pub use journal::{MessageRecord, Outcome, OutcomeResult, RecordedVerdict, Seen};
 pub use journal_query::{Count, DecisionRow, Filter, MessageRow, OutcomeRow, Position, Story};
@@ -189,9 +191,19 @@ impl Store {
         self.write(Change::Text(Box::new(text))).await.map(|added| added > 0)
     }
 
+    /// Somebody takes a list; the number of the act.
+    pub async fn record_handover(&self, handover: &Handover) -> Result<i64, StoreError> {
+        self.record_act(acts::HANDOVER, serde_json::to_value(handover)?).await
+    }
+
     /// Records what was done with the record itself; resolves with the act's number. The body names nobody.
     pub async fn record_act(&self, kind: &'static str, body: serde_json::Value) -> Result<i64, StoreError> {
         self.write(Change::Act { kind, body }).await
+    }
+
+    /// These contacts stand on the list that this act records.
+    pub async fn add_handed_over(&self, act: i64, contacts: Vec<i64>) -> Result<(), StoreError> {
+        self.write(Change::HandedOver { act, contacts }).await.map(drop)
     }
 
     /// Drops the oldest messages from before `horizon`, a slice of them; the number dropped, 0 when none are left.

@@ -12,6 +12,7 @@ use super::deliveries::{self, Delivery};
 use super::erasure;
 use super::error::StoreError;
 use super::events;
+use super::handovers::{self, Handover};
 use super::journal::Seen;
 use super::journal_query::{self, Count, DecisionRow, Filter, MessageRow, Position, Story};
 use super::ledger::LedgerKeys;
@@ -156,6 +157,43 @@ impl Reader {
         )?;
         let found = rows.query_map([contact], event_columns)?.collect::<Result<Vec<_>, _>>()?;
         found.into_iter().map(event).collect()
+    }
+
+    /// Events of everybody behind the one with this number, as they were recorded; without those that were
+    /// erased.
+    pub fn events_after(&mut self, seq: i64, limit: usize) -> Result<Vec<RecordedEvent>, StoreError> {
+        let snapshot = self.read()?;
+        let mut rows = snapshot.prepare_cached(
+            "SELECT seq, recorded_at, proof, personal FROM event
+             WHERE seq > ?1 AND proof IS NOT NULL AND personal IS NOT NULL ORDER BY seq LIMIT ?2",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let found = rows.query_map([seq, limit], event_columns)?.collect::<Result<Vec<_>, _>>()?;
+        found.into_iter().map(event).collect()
+    }
+
+    /// Contacts that a controller knows, behind the one with this number.
+    pub fn contacts_of(&mut self, controller: &str, after: i64, limit: usize) -> Result<Vec<Contact>, StoreError> {
+        let snapshot = self.read()?;
+        let mut rows = snapshot.prepare_cached(
+            "SELECT c.id, c.address FROM contact AS c
+             WHERE c.id > ?1 AND EXISTS (SELECT 1 FROM state WHERE contact = c.id AND controller = ?2)
+             ORDER BY c.id LIMIT ?3",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let found =
+            rows.query_map(params![after, controller, limit], contact_columns)?.collect::<Result<Vec<_>, _>>()?;
+        found.into_iter().map(contact).collect()
+    }
+
+    /// Every list that was handed to others, the oldest first.
+    pub fn handovers(&mut self) -> Result<Vec<Handover>, StoreError> {
+        handovers::list(&*self.read()?)
+    }
+
+    /// Those of them that a contact stood on.
+    pub fn handovers_of(&mut self, contact: i64) -> Result<Vec<Handover>, StoreError> {
+        handovers::of_contact(&*self.read()?, contact)
     }
 
     /// One event by its number; none, once it was erased.

@@ -289,6 +289,12 @@ const MIGRATIONS: &[&str] = &["
         since INTEGER NOT NULL
     ) STRICT;
 
+    CREATE TABLE handed_over (
+        contact INTEGER NOT NULL REFERENCES contact (id),
+        act INTEGER NOT NULL REFERENCES act (id),
+        PRIMARY KEY (contact, act)
+    ) STRICT, WITHOUT ROWID;
+
     CREATE TABLE topic_named (
         controller TEXT NOT NULL,
         topic TEXT NOT NULL,

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::deliveries::{self, Copy};
 use super::error::StoreError;
 use super::events::{self, Suppress};
+use super::handovers;
 use super::journal::{self, MessageRecord, Outcome, RecordedVerdict, Seen};
 use super::ledger::{Chain, LedgerKeys, acts};
 use super::link;
@@ -42,6 +43,7 @@ pub enum Change {
     Release { reference: String },
     Policy(KeptPolicy),
     Text(Box<KeptText>),
+    HandedOver { act: i64, contacts: Vec<i64> },
     PurgeJournal { horizon: Timestamp },
     LinkFailing { since: Option<Timestamp> },
     Act { kind: &'static str, body: Value },
@@ -109,6 +111,7 @@ impl Health {
             Change::Event(_) | Change::Suppress(_) => ("consent", ""),
             Change::Policy(policy) => ("policy", policy.hash.as_str()),
             Change::Text(text) => ("text", text.version.as_str()),
+            Change::HandedOver { .. } => ("handover", ""),
             Change::PurgeJournal { .. } => ("purge", ""),
             Change::LinkFailing { .. } => ("link", ""),
             Change::Act { kind, .. } => (*kind, ""),
@@ -226,6 +229,7 @@ fn write_one(step: Savepoint<'_>, chain: &mut Chain<'_>, change: &Change, now: T
         Change::Delivery { key, copy } => write_delivery(&step, key, copy, now).map(|()| 0),
         Change::Release { reference } => sending::release(&step, reference, None).map(|()| 0),
         Change::Policy(policy) => policies::keep(&step, chain, policy).map(|()| 0),
+        Change::HandedOver { act, contacts } => handovers::add_people(&step, *act, contacts).map(|()| 0),
         Change::Text(text) => texts::keep(&step, chain, text).map(i64::from),
         Change::LinkFailing { since } => link::set(&step, *since).map(|()| 0),
         Change::PurgeJournal { horizon } => journal::purge(&step, chain, *horizon, SWEEP_ROWS, now),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::terms;
+use super::{terms, the_controller};
 use crate::cli::moment::Moment;
 use crate::cli::{CliError, Globals};
 use crate::config;
@@ -87,7 +87,7 @@ fn event(args: &Args, policy: &Policy, now: Timestamp) -> Result<ConsentEvent, C
     let mut put = |name: &str, value: Value| _ = object.insert(name.to_owned(), value);
     put("address", args.address.as_str().into());
     put("type", args.kind.as_str().into());
-    put("controller", controller(args, policy)?.into());
+    put("controller", the_controller(args.controller.as_deref(), policy)?.into());
     put("actor", args.actor.as_str().into());
     put("at", args.at.map_or(now, |at| at.resolve(now)).to_string().into());
     put("source", args.source.clone().unwrap_or_else(|| format!("operator:{operator}")).into());
@@ -109,13 +109,4 @@ fn operator(args: &Args) -> Result<String, CliError> {
     let known = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
     let name = args.by.clone().or(known).filter(|name| !name.trim().is_empty());
     name.ok_or_else(|| CliError::Usage("say who records it: --by NAME".into()))
-}
-
-fn controller(args: &Args, policy: &Policy) -> Result<String, CliError> {
-    let known: Vec<&str> = policy.controllers.keys().map(String::as_str).collect();
-    match (&args.controller, &known[..]) {
-        (Some(id), _) => Ok(id.clone()),
-        (None, [only]) => Ok((*only).to_owned()),
-        _ => Err(CliError::Usage(format!("say which --controller: {}", known.join(", ")))),
-    }
 }

@@ -1,13 +1,13 @@
 //! `journal export`: every decision, a page at a time.
 
-use std::fs::File;
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 
 use super::{FilterArgs, json_line};
+use crate::cli::output::{Stopped, record, write_to};
 use crate::cli::{CliError, Globals};
 use crate::store::{DecisionRow, MessageRow, Reader};
 
@@ -35,47 +35,22 @@ enum Format {
 }
 
 pub(super) fn run(args: &Args, _: &Globals, reader: &mut Reader) -> Result<ExitCode, CliError> {
-    let out: Box<dyn Write> = match &args.out {
-        Some(path) => Box::new(File::create_new(path).map_err(|e| unwritable(&path.display().to_string(), &e))?),
-        None => Box::new(std::io::stdout().lock()),
-    };
-    let mut out = BufWriter::new(out);
-    let written = write_all(args, reader, &mut out).and_then(|()| Ok(out.flush()?));
-    match written {
-        Err(Stopped::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        Err(Stopped::Output(error)) => Err(unwritable("the output", &error)),
-        Err(Stopped::Command(error)) => Err(error),
-        Ok(()) => Ok(ExitCode::SUCCESS),
-    }
+    write_to(args.out.as_deref(), |out| write_all(args, reader, out))?;
+    Ok(ExitCode::SUCCESS)
 }
 
-fn unwritable(what: &str, error: &std::io::Error) -> CliError {
-    CliError::Failed(format!("{what} cannot be written: {error}"))
-}
-
-enum Stopped {
-    Output(std::io::Error),
-    Command(CliError),
-}
-
-impl From<std::io::Error> for Stopped {
-    fn from(error: std::io::Error) -> Stopped {
-        Stopped::Output(error)
-    }
-}
-
-fn write_all(args: &Args, reader: &mut Reader, out: &mut impl Write) -> Result<(), Stopped> {
+fn write_all(args: &Args, reader: &mut Reader, out: &mut dyn Write) -> Result<(), Stopped> {
     let (filter, mut known) = (args.filter.resolve(), 0);
     let newest = reader.newest_decision().map_err(|e| Stopped::Command(e.into()))?;
     if args.format == Format::Csv {
-        out.write_all(&record(COLUMNS.map(str::to_owned)))?;
+        out.write_all(&record(COLUMNS))?;
     }
     loop {
         let rows = reader.decisions_since(&filter, known, PAGE).map_err(|e| Stopped::Command(e.into()))?;
         for (message, decision) in rows.iter().filter(|(_, decision)| decision.id() <= newest) {
             match args.format {
                 Format::Ndjson => out.write_all(json_line(message, decision).map_err(Stopped::Command)?.as_bytes())?,
-                Format::Csv => out.write_all(&record(cells(message, decision).map(guarded)))?,
+                Format::Csv => out.write_all(&record(cells(message, decision)))?,
             }
         }
         match rows.last() {
@@ -140,28 +115,4 @@ fn cells(message: &MessageRow, decision: &DecisionRow) -> [String; 24] {
         outcome.map(|outcome| outcome.result.clone()).unwrap_or_default(),
         outcome.and_then(|outcome| outcome.code).map(|code| code.to_string()).unwrap_or_default(),
     ]
-}
-
-/// A mailer chooses its addresses and identifiers; a spreadsheet must not run them.
-fn guarded(cell: String) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }
-}
-
-fn record(cells: [String; 24]) -> Vec<u8> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    // Writing into memory does not fail, and each record has the same number of cells.
-    _ = writer.write_record(&cells);
-    writer.into_inner().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_cell_is_a_formula() {
-        for (cell, expected) in [("=1+1", "'=1+1"), ("@x", "'@x"), ("anna@x.example", "anna@x.example"), ("", "")] {
-            assert_eq!(guarded(cell.into()), expected);
-        }
-    }
 }

@@ -19,6 +19,8 @@ pub const SUPPRESSION: &str = "suppression";
 pub const ERASURE: &str = "erasure";
 /// What was over its retention was dropped.
 pub const PURGE: &str = "purge";
+/// Somebody took a list.
+pub const HANDOVER: &str = "handover";
 
 /// Records an act; its number. The body names nobody: it stays as long as the ledger does.
 pub fn record(
