@@ -166,6 +166,7 @@ fn knobs(policy: &Policy) -> Vec<(&'static str, String)> {
         ("endpoint_grace", told_span(&knobs.endpoint_grace)),
         ("evidence_retention", told_retention(knobs.evidence_retention.as_ref())),
         ("suppression_retention", told_retention(knobs.suppression_retention.as_ref())),
+        ("retention_notice", told_span(&knobs.retention_notice)),
         ("journal_retention", told_retention(policy.journal_retention.as_ref())),
     ]
 }

@@ -43,6 +43,7 @@ pub(super) fn read_knobs(root: &mut Table<'_>) -> Knobs {
             .item("suppression_retention")
             .and_then(|item| read_suppression_retention(&item))
             .unwrap_or(default.suppression_retention),
+        retention_notice: root.or("retention_notice", default.retention_notice),
     }
 }
 
@@ -89,5 +90,6 @@ mod tests {
         assert_eq!(knobs.endpoint_grace.fieldwise(), Span::new().hours(24).fieldwise());
         assert_eq!(knobs.evidence_retention.map(Span::fieldwise), Some(Span::new().years(5).fieldwise()));
         assert!(knobs.suppression_retention.is_none());
+        assert_eq!(knobs.retention_notice.fieldwise(), Span::new().days(30).fieldwise());
     }
 }

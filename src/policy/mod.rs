@@ -26,6 +26,7 @@ mod professional;
 mod profile;
 mod reason;
 mod record;
+pub mod retention;
 pub mod rules;
 mod ruling;
 pub mod verdict;

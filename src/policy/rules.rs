@@ -131,6 +131,8 @@ pub struct Knobs {
     pub evidence_retention: Option<Span>,
     /// How long the mark of an objection is kept, at least three years; `None` is without end.
     pub suppression_retention: Option<Span>,
+    /// How long before the last day, and after the one notice, a person is left to answer it.
+    pub retention_notice: Span,
 }
 
 /// On whose behalf mail is sent: consent is given to a controller.
@@ -265,6 +267,7 @@ impl Default for Knobs {
             endpoint_grace: Span::new().hours(24),
             evidence_retention: Some(Span::new().years(5)),
             suppression_retention: None,
+            retention_notice: Span::new().days(30),
         }
     }
 }

@@ -101,6 +101,11 @@ const TOP: Section = Section {
             "\"unlimited\"",
             "How long the mark of an objection outlives the person's data; at least 3 years",
         ),
+        key(
+            "retention_notice",
+            "\"30 days\"",
+            "How long before the last day a person is due for the one notice, and how long they may answer it",
+        ),
         key("journal_retention", "\"5 years\"", "How long decisions are kept, or `\"unlimited\"`"),
         key("include", "[]", "Rule packs, in the order in which they are asked: `[\"mailers/*.toml\"]`"),
         key("controller", "", "`[controller.NAME]`, below"),
