@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use clap::Parser;
+use consentry::cli::Cli;
+
 /// What `systemd-analyze security` may say at most, on its scale from 0 (best) to 10.
 const EXPOSURE_LIMIT: f64 = 1.5;
 
@@ -33,8 +36,14 @@ fn has(settings: &[(String, String)], key: &str, value: &str) -> bool {
 }
 
 #[test]
-fn the_sandbox_of_the_service_leaves_little_exposed() {
-    let service = unit("consentry.service");
+fn the_sandboxes_of_the_services_leave_little_exposed() {
+    for name in ["consentry.service", "consentry-retention.service"] {
+        leaves_little_exposed(name);
+    }
+}
+
+fn leaves_little_exposed(name: &str) {
+    let service = unit(name);
     let Some(output) = systemd_analyze(&["security", "--offline=true", "--no-pager", service.to_str().unwrap()]) else {
         return;
     };
@@ -48,8 +57,10 @@ fn the_sandbox_of_the_service_leaves_little_exposed() {
 
 #[test]
 fn systemd_reads_the_units_without_a_complaint_of_its_own() {
-    let (service, socket) = (unit("consentry.service"), unit("consentry.socket"));
-    let Some(output) = systemd_analyze(&["verify", service.to_str().unwrap(), socket.to_str().unwrap()]) else {
+    let names = ["consentry.service", "consentry.socket", "consentry-retention.service", "consentry-retention.timer"];
+    let units = names.map(|name| unit(name).to_str().unwrap().to_owned());
+    let arguments: Vec<&str> = std::iter::once("verify").chain(units.iter().map(String::as_str)).collect();
+    let Some(output) = systemd_analyze(&arguments) else {
         return;
     };
     let complaints = String::from_utf8_lossy(&output.stderr);
@@ -75,4 +86,22 @@ fn every_socket_carries_the_name_of_its_listener() {
     assert!(has(&socket, "FileDescriptorName", "submission"));
     assert!(has(&socket, "Service", "consentry.service"));
     assert_eq!(socket.iter().filter(|(key, _)| key == "FileDescriptorName").count(), 1, "one unit, one name");
+}
+
+#[test]
+fn retention_runs_every_day_as_the_user_who_owns_the_store_and_without_a_network() {
+    let timer = settings_of("consentry-retention.timer");
+    assert!(timer.iter().any(|(key, _)| key == "OnCalendar") && has(&timer, "Persistent", "yes"));
+    let (gate, retention) = (settings_of("consentry.service"), settings_of("consentry-retention.service"));
+    for key in ["User", "DynamicUser", "StateDirectory", "ConfigurationDirectory"] {
+        let value = |unit: &[(String, String)]| unit.iter().find(|(k, _)| k == key).map(|(_, value)| value.clone());
+        assert_eq!(value(&gate), value(&retention), "{key}");
+    }
+    let secrets = |unit: &[(String, String)]| unit.iter().filter(|(key, _)| key == "LoadCredential").count();
+    assert_eq!(secrets(&gate), secrets(&retention));
+    assert!(has(&retention, "PrivateNetwork", "yes") && has(&retention, "Type", "oneshot"));
+    let command = &retention.iter().find(|(key, _)| key == "ExecStart").unwrap().1;
+    let mut words = command.split(' ').skip(1);
+    let parsed = Cli::try_parse_from(std::iter::once("consentry").chain(&mut words));
+    assert!(parsed.is_ok(), "{command}: {:?}", parsed.err());
 }

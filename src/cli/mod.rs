@@ -11,6 +11,7 @@ mod moment;
 mod output;
 mod policy;
 mod reload;
+mod retention;
 mod serve;
 mod table;
 
@@ -61,6 +62,7 @@ enum Command {
     Demo(demo::Args),
     Reload(reload::Args),
     Policy(policy::Args),
+    Retention(retention::Args),
 }
 
 /// Runs the subcommand that was asked for.
@@ -76,6 +78,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Demo(args) => demo::run(args, &cli.globals),
         Command::Reload(args) => reload::run(args, &cli.globals),
         Command::Policy(args) => policy::run(args, &cli.globals),
+        Command::Retention(args) => retention::run(args, &cli.globals),
     }
 }
 

@@ -16,6 +16,7 @@ mod moment;
 mod policies;
 mod presence;
 mod reader;
+mod retention;
 mod schema;
 mod sending;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use journal::{MessageRecord, Outcome, OutcomeResult, RecordedVerdict, Seen};
 pub use journal_query::{Count, DecisionRow, Filter, MessageRow, OutcomeRow, Position, Story};
 pub use policies::KeptPolicy;
 pub use reader::{Contact, Reader};
+pub use retention::Known;
 pub use sending::{Place, Places};
 pub use texts::KeptText;
 pub use writer::Health;
@@ -209,6 +211,16 @@ impl Store {
     /// Drops the oldest messages from before `horizon`, a slice of them; the number dropped, 0 when none are left.
     pub async fn purge_journal(&self, horizon: Timestamp) -> Result<i64, StoreError> {
         self.write(Change::PurgeJournal { horizon }).await
+    }
+
+    /// Drops the proofs of these events, as far as nothing has relied on them since `horizon`; how many.
+    pub async fn drop_proofs(&self, seqs: Vec<i64>, horizon: Timestamp) -> Result<i64, StoreError> {
+        self.write(Change::DropProofs { seqs, horizon }).await
+    }
+
+    /// Drops marks of objections from before `horizon`, a slice of them; the number dropped, 0 when none are left.
+    pub async fn purge_suppressions(&self, horizon: Timestamp) -> Result<i64, StoreError> {
+        self.write(Change::PurgeSuppressions { horizon }).await
     }
 
     /// Keeps since when our unsubscribe address has been failing, or that it answers.

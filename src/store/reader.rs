@@ -19,6 +19,7 @@ use super::ledger::LedgerKeys;
 use super::link;
 use super::moment::{micros, moment};
 use super::policies::{self, KeptPolicy};
+use super::retention::{self, Known};
 use super::schema::{self, Place};
 use super::sending;
 use super::texts::{self, KeptText};
@@ -271,6 +272,37 @@ impl Reader {
     /// Controller and topic of all that any stored event names.
     pub fn topics_named(&mut self) -> Result<Vec<(String, String)>, StoreError> {
         events::topics_named(&*self.read()?)
+    }
+
+    /// How many pages of [`Reader::known_after`] there are to come, in people.
+    pub fn known_count(&mut self) -> Result<u64, StoreError> {
+        retention::known_count(&*self.read()?)
+    }
+
+    /// A page of everybody at every controller that knows something of them, behind `after`.
+    pub fn known_after(&mut self, after: Option<&(i64, String)>, limit: usize) -> Result<Vec<Known>, StoreError> {
+        retention::known_after(&*self.read()?, after, limit)
+    }
+
+    /// Events of people forgotten whose proof nothing has relied on since; a page of their numbers behind `after`.
+    pub fn proofs_unused_since(
+        &mut self,
+        horizon: Timestamp,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<i64>, StoreError> {
+        let keys = self.keys.clone();
+        retention::proofs_unused_since(&*self.read()?, &keys.hash, horizon, after, limit)
+    }
+
+    /// Marks of objections that are older.
+    pub fn suppressions_before(&mut self, horizon: Timestamp) -> Result<i64, StoreError> {
+        retention::suppressions_before(&*self.read()?, horizon)
+    }
+
+    /// Messages in the journal that are older.
+    pub fn messages_before(&mut self, horizon: Timestamp) -> Result<i64, StoreError> {
+        retention::messages_before(&*self.read()?, horizon)
     }
 
     /// Since when our unsubscribe address has been failing.

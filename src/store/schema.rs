@@ -46,6 +46,8 @@ const MIGRATIONS: &[&str] = &["
         personal_digest BLOB
     ) STRICT;
     CREATE INDEX event_by_contact ON event (contact);
+    -- Of people forgotten: what retention looks through.
+    CREATE INDEX event_of_nobody ON event (seq) WHERE personal IS NULL AND proof IS NOT NULL;
     CREATE UNIQUE INDEX event_by_external ON event (controller, external) WHERE external IS NOT NULL;
     CREATE TRIGGER event_only_loses_parts BEFORE UPDATE ON event
         WHEN (NEW.seq, NEW.contact, NEW.controller, NEW.type, NEW.at, NEW.recorded_at, NEW.external, NEW.ledger)

@@ -19,6 +19,7 @@ use super::journal::{self, MessageRecord, Outcome, RecordedVerdict, Seen};
 use super::ledger::{Chain, LedgerKeys, acts};
 use super::link;
 use super::policies::{self, KeptPolicy};
+use super::retention;
 use super::schema::Place;
 use super::sending;
 use super::texts::{self, KeptText};
@@ -46,6 +47,8 @@ pub enum Change {
     HandedOver { act: i64, contacts: Vec<i64> },
     PurgeJournal { horizon: Timestamp },
     LinkFailing { since: Option<Timestamp> },
+    DropProofs { seqs: Vec<i64>, horizon: Timestamp },
+    PurgeSuppressions { horizon: Timestamp },
     Act { kind: &'static str, body: Value },
 }
 
@@ -114,6 +117,7 @@ impl Health {
             Change::HandedOver { .. } => ("handover", ""),
             Change::PurgeJournal { .. } => ("purge", ""),
             Change::LinkFailing { .. } => ("link", ""),
+            Change::DropProofs { .. } | Change::PurgeSuppressions { .. } => ("purge", ""),
             Change::Act { kind, .. } => (*kind, ""),
         };
         tracing::error!(what, r#ref = reference, %error, "journal gap: a row was not written");
@@ -231,6 +235,8 @@ fn write_one(step: Savepoint<'_>, chain: &mut Chain<'_>, change: &Change, now: T
         Change::Policy(policy) => policies::keep(&step, chain, policy).map(|()| 0),
         Change::HandedOver { act, contacts } => handovers::add_people(&step, *act, contacts).map(|()| 0),
         Change::Text(text) => texts::keep(&step, chain, text).map(i64::from),
+        Change::DropProofs { seqs, horizon } => retention::drop_proofs(&step, chain, seqs, *horizon, now),
+        Change::PurgeSuppressions { horizon } => retention::purge_suppressions(&step, chain, *horizon, SWEEP_ROWS, now),
         Change::LinkFailing { since } => link::set(&step, *since).map(|()| 0),
         Change::PurgeJournal { horizon } => journal::purge(&step, chain, *horizon, SWEEP_ROWS, now),
         Change::Act { kind, body } => acts::record(&step, chain, kind, body, now),
