@@ -1,12 +1,12 @@
-//! What holds for every history of a person, and what is told of the decision. Single decisions are tables in
-//! `tests/cases`.
+//! What is told of a decision. Single decisions are tables in `tests/cases`; what holds for every history is in
+//! `properties`.
+
+mod properties;
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use proptest::prelude::*;
-use proptest::sample::select;
 
 use super::*;
 use crate::config::parse_policy;
@@ -21,11 +21,14 @@ use crate::smtp::address::ReversePath;
 const NOW: &str = "2026-05-15T08:00:00Z";
 const ADDRESSES: [&str; 3] = ["anna@x.example", "anna+shop@x.example", "ANNA@x.example"];
 
-/// Read once: the properties ask for it thousands of times.
+/// Every ground can be reached under it. Read once: the properties ask for it thousands of times.
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     let text = r#"
+        non_commercial = true
+        free_account_counts_as_sale = true
         [controller.c]
         name = "C"
+        kind = "association"
         domains = ["c.example"]
         languages = ["en"]
         privacy_url = "https://c.example/privacy"
@@ -40,6 +43,8 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| {
         controller = "c"
         label = { en = "Letters" }
         own_consent = true
+        [family_group]
+        culture = ["book", "dvd"]
     "#;
     parse_policy("policy.toml", text, &[]).unwrap_or_else(|errors| panic!("{errors}"))
 });
@@ -63,8 +68,13 @@ fn now() -> Timestamp {
 /// A message as a trusted mailer declares it.
 fn message(class: &str, topics: &str) -> MessageFacts {
     let field = |name: &str, value: &str| FieldFact { name: name.into(), value: value.into() };
-    let fields =
-        vec![field("from", "news@c.example"), field("x-consentry-class", class), field("x-consentry-topics", topics)];
+    let fields = vec![
+        field("from", "news@c.example"),
+        field("x-consentry-class", class),
+        field("x-consentry-topics", topics),
+        field("x-consentry-families", "dvd"),
+        field("x-consentry-functions", "it"),
+    ];
     MessageFacts {
         origin: origin(None),
         envelope_from: ReversePath::parse("bounces@c.example").unwrap(),
@@ -116,151 +126,24 @@ fn of_recorded(events: Vec<RecordedEvent>) -> Consulted {
 }
 
 fn decided(facts: &MessageFacts, known: &Consulted) -> Verdict {
-    let policy = policy();
-    decide(&policy, &classify(&policy, facts), &anna(), Consultation::Known(known), now())
+    decide(&POLICY, &classify(&POLICY, facts), &anna(), Consultation::Known(known), now())
 }
 
 fn books(known: &Consulted) -> Verdict {
     decided(&message("promotional", "offers/books"), known)
 }
 
-fn any_event() -> impl Strategy<Value = ConsentEvent> {
-    use EventType as T;
-    let kinds = vec![
-        T::OptIn,
-        T::OptIn,
-        T::OptInPending,
-        T::OptInConfirmed,
-        T::NoAnswer,
-        T::Refuse,
-        T::Withdraw,
-        T::Object,
-        T::Complaint,
-        T::Collected,
-        T::Purchase,
-        T::Contact,
-    ];
-    let topics = select(vec![&["offers"][..], &["offers/books"], &["letters"], &["offers", "offers/books"], &["*"]]);
-    let actor = select(vec![
-        Some(Actor::Person),
-        Some(Actor::Person),
-        Some(Actor::Delegate),
-        Some(Actor::Operator),
-        Some(Actor::Import),
-        None,
-    ]);
-    let mechanism =
-        select(vec!["unticked_box_ticked", "unticked_box_ticked", "double_opt_in", "oral_delegated", "preticked_box"]);
-    let channel = select(vec!["email", "email", "email", "sms"]);
-    let provenance = select(vec!["direct_form", "bought"]);
-    // Within four years before now, to the second: two acts at the very same moment are a case of their own.
-    let at = 0..4 * 366 * 86_400_i64;
-    let to = select(vec![ADDRESSES[0], ADDRESSES[0], ADDRESSES[1], ADDRESSES[2]]);
-    (select(kinds), at, topics, actor, mechanism, channel, provenance, to).prop_map(
-        |(kind, before, topics, actor, mechanism, channel, provenance, to)| ConsentEvent {
-            at: Timestamp::from_second(now().as_second() - before).ok(),
-            address: address(to),
-            actor,
-            channel: channel.into(),
-            mechanism: Some(mechanism.into()),
-            provenance: (kind == T::Collected).then(|| provenance.into()),
-            state: (kind == T::Purchase).then(|| "paid".into()),
-            profile_kind: (kind == T::Contact).then(|| "reply".into()),
-            ..event(kind, NOW, topics)
-        },
-    )
+/// The same messages as appeals of an association.
+fn appeal(topics: &str) -> MessageFacts {
+    let mut facts = message("promotional", topics);
+    facts.readings[0].push(FieldFact { name: "x-consentry-kind".into(), value: "non_commercial".into() });
+    facts
 }
 
-fn histories() -> impl Strategy<Value = Vec<ConsentEvent>> {
-    proptest::collection::vec(any_event(), 0..10)
-}
-
-fn rank(verdict: &Verdict) -> bool {
-    verdict.decision == Decision::Allow
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_order_of_recording_does_not_matter(history in histories(), turn in 0..10_usize) {
-        let mut turned = history.clone();
-        turned.reverse();
-        let by = turn.min(turned.len());
-        turned.rotate_left(by);
-        let (one, other) = (books(&consulted(history)), books(&consulted(turned)));
-        prop_assert_eq!((one.decision, one.reason, one.last_day), (other.decision, other.reason, other.last_day));
-    }
-
-    #[test]
-    fn at_the_same_moment_the_objection_wins_whatever_was_recorded_first(history in histories(), first in any::<bool>()) {
-        let (yes, no) = (event(EventType::OptIn, NOW, &["offers/books"]), event(EventType::Object, NOW, &["offers/books"]));
-        let mut history = history;
-        history.extend(if first { [yes, no] } else { [no, yes] });
-        prop_assert_eq!(books(&consulted(history)).decision, Decision::Block);
-    }
-
-    #[test]
-    fn one_more_objection_never_allows_more(history in histories(), added in any_event(), kind in 0..4_usize, channel in select(vec!["email", "*"])) {
-        let kinds = [EventType::Refuse, EventType::Withdraw, EventType::Object, EventType::Complaint];
-        let objection = ConsentEvent { kind: kinds[kind], channel: channel.into(), state: None, provenance: None, profile_kind: None, ..added };
-        for topics in ["offers/books", "letters", "offers/books, letters", ""] {
-            let facts = message("promotional", topics);
-            let before = decided(&facts, &consulted(history.clone()));
-            let after = decided(&facts, &consulted(history.iter().cloned().chain([objection.clone()]).collect()));
-            prop_assert!(rank(&before) || !rank(&after), "{} became {}", before.because, after.because);
-        }
-    }
-
-    #[test]
-    fn a_mark_of_somebody_forgotten_never_allows_more(history in histories(), before in 0..4 * 366 * 86_400_i64) {
-        let known = consulted(history);
-        let at = Timestamp::from_second(now().as_second() - before).unwrap();
-        let marked = Consulted { suppressed: Some(Suppression { at, topics: Vec::new() }), ..known.clone() };
-        prop_assert!(rank(&books(&known)) || !rank(&books(&marked)));
-    }
-
-    #[test]
-    fn nobody_but_the_person_turns_an_objection_into_permission(history in histories(), added in proptest::collection::vec(any_event(), 1..4), erased in any::<bool>()) {
-        let before = books(&consulted(history.clone()));
-        prop_assume!(matches!(before.reason, Reason::ObjGlobal | Reason::ObjTopic | Reason::ObjComplaint));
-        let foreign = added.into_iter().map(|event| ConsentEvent {
-            actor: event.actor.filter(|actor| *actor != Actor::Person),
-            ..event
-        });
-        let erasure = erased.then(|| ConsentEvent { actor: Some(Actor::Operator), ..event(EventType::Erase, NOW, &[]) });
-        let after = books(&consulted(history.into_iter().chain(erasure).chain(foreign).collect()));
-        prop_assert_eq!(after.decision, Decision::Block);
-        prop_assert!(after.reason.as_str().starts_with("OBJ_"), "{}", after.because);
-    }
-
-    #[test]
-    fn service_mail_goes_whatever_the_person_said(history in histories()) {
-        let verdict = decided(&message("service", "offers/books"), &consulted(history));
-        prop_assert_eq!((verdict.decision, verdict.reason, verdict.basis), (Decision::Allow, Reason::SvcOk, Some(Basis::Service)));
-    }
-
-    #[test]
-    fn nothing_promotional_goes_while_the_store_is_silent(topics in select(vec!["offers/books", "letters", ""])) {
-        let policy = policy();
-        let classification = classify(&policy, &message("promotional", topics));
-        let verdict = decide(&policy, &classification, &anna(), Consultation::Unavailable, now());
-        prop_assert_eq!((verdict.decision, verdict.permit()), (Decision::Defer, None));
-    }
-
-    #[test]
-    fn what_is_refused_before_data_would_be_refused_after_it(history in histories(), topics in select(vec!["offers", "offers/books", "letters"])) {
-        let policy = policy();
-        let pin = Pin { class: Class::Promotional, controller: Some("c".into()), topics: Vec::new() };
-        let envelope = MessageFacts { origin: origin(Some(pin)), readings: Vec::new(), ..message("promotional", topics) };
-        let known = consulted(history);
-        let consultation = Consultation::Known(&known);
-        if refuse_before_data(&policy, &envelope, &anna(), consultation, now()).is_some() {
-            let whole = MessageFacts { origin: envelope.origin, ..message("promotional", topics) };
-            let verdict = decide(&policy, &classify(&policy, &whole), &anna(), consultation, now());
-            prop_assert_eq!(verdict.decision, Decision::Block);
-        }
-    }
+/// Advertising for each topic, for two and for none, and an appeal.
+fn messages() -> Vec<MessageFacts> {
+    let topics = ["offers/books", "letters", "offers/books, letters", ""];
+    topics.map(|topics| message("promotional", topics)).into_iter().chain([appeal("offers")]).collect()
 }
 
 #[test]
