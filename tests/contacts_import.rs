@@ -107,6 +107,14 @@ fn subscribers_of_mailchimp_are_permitted_only_as_far_as_the_form_is_known() {
     let history = place.run(&["--json", "contact", "history", "anna@x.example"], 0);
     assert!(history.contains("\"optin_ip\":\"192.0.2.4\""), "{history}");
 
+    assert_eq!(told["awaited_texts"], serde_json::json!([]));
+    let other = SUBSCRIBED.replace("anna@", "fanny@").replace("e1", "e9");
+    let other = place.write("other.csv", &other);
+    let form = FORM.map(|one| if one == "text_version=n-4" { "text_version=n-5" } else { one });
+    let told = place.import(&other, &[&map[..], &SET, &form].concat());
+    assert_eq!(told["awaited_texts"], serde_json::json!(["n-5"]));
+    assert_eq!(place.reason("fanny@x.example"), "CONSENT_NOT_INFORMED");
+
     // Next month's export holds the same people again.
     let again = place.write(
         "subscribed-2.csv",

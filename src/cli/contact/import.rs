@@ -19,7 +19,7 @@ use crate::cli::{ANSWER_IS_NO, CliError, Globals};
 use crate::config::{self, Settings};
 use crate::consent::event::ConsentEvent;
 use crate::consent::import::{Line, Terms};
-use crate::store::{Importer, StoreError, Waiting};
+use crate::store::{Importer, Reader, StoreError, Waiting};
 use refused::RefusedLines;
 use report::Report;
 use source::Source;
@@ -78,6 +78,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> 
     let may_write = !args.dry_run && (report.bad == 0 || args.keep_going);
     if may_write {
         write(&file, &terms, &settings, &mut report)?;
+        report.awaited = awaited(&settings, &report)?;
     }
     report.print(args.dry_run, globals)?;
     Ok(if report.bad == 0 || may_write { ExitCode::SUCCESS } else { ExitCode::from(ANSWER_IS_NO) })
@@ -104,6 +105,18 @@ fn check(file: &mut Source, terms: &Terms, args: &Args) -> Result<Report, CliErr
         report.refused = refused.finish()?.then_some(path);
     }
     Ok(report)
+}
+
+/// The wordings that were named and that nobody has stored.
+fn awaited(settings: &Settings, report: &Report) -> Result<Vec<String>, CliError> {
+    let mut reader = Reader::open(&settings.store, settings.hash_keys.clone())?;
+    let mut awaited = Vec::new();
+    for version in &report.versions {
+        if reader.text(version)?.is_empty() {
+            awaited.push(version.clone());
+        }
+    }
+    Ok(awaited)
 }
 
 /// The second pass: read on a thread of its own, written in slices, each of which says how far it got.

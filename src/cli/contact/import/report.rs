@@ -1,13 +1,13 @@
 //! What an import found and did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::cli::table::{printable, table};
+use crate::cli::table::{list, printable, table};
 use crate::cli::{CliError, Globals};
 use crate::consent::import::{Refused, Taken};
 use crate::store::{Progress, Slice};
@@ -28,6 +28,10 @@ pub(super) struct Report {
     unproven: BTreeMap<&'static str, u64>,
     /// Lines that mean nothing by the map.
     silent: u64,
+    /// Wordings that events name, the first of them.
+    pub versions: BTreeSet<String>,
+    /// Those of them that nobody has stored.
+    pub awaited: Vec<String>,
     written: Slice,
     longest: Duration,
     pub earlier: Progress,
@@ -39,6 +43,11 @@ impl Report {
             Ok(taken) => {
                 self.silent += u64::from(taken.is_empty());
                 for Taken { event, unproven } in taken {
+                    if let Some(version) = event.text_version
+                        && self.versions.len() < LISTED
+                    {
+                        self.versions.insert(version);
+                    }
                     *self.good.entry((event.controller, event.kind.as_str())).or_default() += 1;
                     unproven.into_iter().for_each(|field| *self.unproven.entry(field).or_default() += 1);
                 }
@@ -88,12 +97,19 @@ impl Report {
         for (field, count) in &self.unproven {
             _ = writeln!(
                 text,
-                "{count} opt-ins prove nothing (`{field}` is missing) and count as `collected`, which permits no \
-                 mail; say it with --set {field}=… where it is known"
+                "without proof: {count} (`{field}` is missing), kept as `collected`, which permits no mail; say it with \
+                 --set {field}=… where it is known"
+            );
+        }
+        if !self.awaited.is_empty() {
+            _ = writeln!(
+                text,
+                "not stored yet: the wording {}; until `contact text add`, consent to it is CONSENT_NOT_INFORMED",
+                list(&self.awaited)
             );
         }
         if self.silent > 0 {
-            _ = writeln!(text, "{} lines mean no event by this map", self.silent);
+            _ = writeln!(text, "lines that mean no event by this map: {}", self.silent);
         }
         let good: u64 = self.good.values().sum();
         _ = writeln!(text, "{good} good, {} bad; {}", self.bad, self.outcome(dry_run));
@@ -132,6 +148,7 @@ impl Report {
             "refused_file": self.refused,
             "unproven": self.unproven,
             "lines_without_event": self.silent,
+            "awaited_texts": self.awaited,
             "dry_run": dry_run,
             "added": self.written.added,
             "known": self.written.known,
