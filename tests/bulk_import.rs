@@ -1,4 +1,4 @@
-//! A hundred thousand events come in while a gate goes on committing; the import is killed half-way and goes on.
+//! Thirty thousand events come in while a gate goes on committing; the import is killed half-way and goes on.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use consentry::smtp::address::EmailAddress;
 use consentry::store::Store;
 use rusqlite::Connection;
 
-const EVENTS: u64 = 100_000;
+const EVENTS: u64 = 30_000;
 
 /// Where the import is killed.
 const HALF_WAY: u64 = 5_000;

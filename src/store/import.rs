@@ -16,14 +16,14 @@ use super::schema::{self, Place};
 use crate::consent::event::ConsentEvent;
 use crate::consent::token::HashKeys;
 
-/// How long events are added under the write lock beside a gate, at first and at most. The commit comes on top, as slow
-/// as the device is, so the budget follows what a slice really took: together they stay well below 100 ms.
+/// How long events are added under the write lock beside a gate, at first and within which bounds.
 const FIRST_BUDGET: Duration = Duration::from_millis(10);
-const LARGEST_BUDGET: Duration = Duration::from_millis(20);
+const LARGEST_BUDGET: Duration = Duration::from_millis(30);
 const SMALLEST_BUDGET: Duration = Duration::from_millis(1);
 
-/// What a slice may take beside a gate, commit included, before the next ones become smaller.
-const LONG: Duration = Duration::from_millis(40);
+/// What a slice may take beside a gate. The commit comes on top of the events and is as slow as the device is, so their
+/// time is what the last commit left of this: both together stay below 100 ms.
+const LONG: Duration = Duration::from_millis(60);
 
 /// How long the lock is left to others afterwards: several times as long as they wait between two tries.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -142,19 +142,20 @@ impl Importer {
         )?
         .execute(params![self.digest, line, slice.added, micros(now)])?;
         chain.seal(&step)?;
+        let added = locked.elapsed();
         step.commit()?;
         slice.held = locked.elapsed();
         slice.alone = alone;
-        self.leave_room(&slice)?;
+        self.leave_room(&slice, slice.held - added)?;
         Ok(slice)
     }
 
     /// Lets others write, and carries over what was written; PASSIVE waits for nobody and makes nobody wait.
-    fn leave_room(&mut self, slice: &Slice) -> Result<(), StoreError> {
+    fn leave_room(&mut self, slice: &Slice, commit: Duration) -> Result<(), StoreError> {
         self.db.query_row("PRAGMA wal_checkpoint (PASSIVE)", [], |_| Ok(()))?;
         if !slice.alone {
-            self.budget = if slice.held > LONG { self.budget / 2 } else { self.budget + self.budget / 4 };
-            self.budget = self.budget.clamp(SMALLEST_BUDGET, LARGEST_BUDGET);
+            let left = LONG.saturating_sub(commit);
+            self.budget = ((self.budget + left) / 2).clamp(SMALLEST_BUDGET, LARGEST_BUDGET);
             std::thread::sleep(PAUSE);
         }
         Ok(())
