@@ -23,6 +23,7 @@ hostname = "gate.example"
 store.url = "sqlite:consentry.db"
 keys.token_key_file = "token.key"
 keys.ledger_key_file = "ledger.key"
+keys.signing_key_file = "signing.key"
 upstream.relay.address = ["smtp.example.net:587"]
 listener.main = { listen = ["127.0.0.1:2500"], upstream = "relay" }
 web.public = { listen = "127.0.0.1:8080", base_url = "https://preferences.example.fr" }

@@ -59,7 +59,7 @@ impl Place {
         let place = Place { directory: tempfile::tempdir().unwrap() };
         place.write("consentry.toml", settings);
         place.write("policy.toml", policy);
-        for (name, fill) in [("token.key", "AQ"), ("ledger.key", "Ag")] {
+        for (name, fill) in [("token.key", "AQ"), ("ledger.key", "Ag"), ("signing.key", "Aw")] {
             place.write(name, &format!("{fill}{}=\n", "A".repeat(41)));
             place.chmod(name, 0o600);
         }
@@ -163,6 +163,41 @@ fn wrong_settings_are_refused_with_the_place_and_the_cure() {
         ("sqlite:", "mysql:", "4:7", "is no store", "sqlite:/var/lib"),
         ("\"token.key\"", "\"nowhere.key\"", "6:18", "cannot be read", "name a file with the secret"),
         ("\"token.key\"", "\"ledger.key\"", "5:1", "both keys", "give each its own"),
+        (
+            "[upstream.relay]",
+            "[ledger]\ncheckpoint_every = \"1h\"\ncheckpoint_directory = \"heads\"\n[upstream.relay]",
+            "8:1",
+            "nothing signs",
+            "add signing_key_file",
+        ),
+        (
+            "ledger_key_file = \"ledger.key\"\n",
+            "ledger_key_file = \"ledger.key\"\nsigning_key_file = \"signing.key\"\n[ledger]\ncheckpoint_every = \"1h\"\n",
+            "9:1",
+            "nothing says where",
+            "add checkpoint_directory or",
+        ),
+        (
+            "[upstream.relay]",
+            "[ledger]\ncheckpoint_directory = \"heads\"\ncheckpoint_command = [\"keep\"]\n[upstream.relay]",
+            "8:1",
+            "checkpoint_directory or to checkpoint_command",
+            "leave one",
+        ),
+        (
+            "[upstream.relay]",
+            "[ledger]\ncheckpoint_command = []\n[upstream.relay]",
+            "9:22",
+            "names no program",
+            "write [",
+        ),
+        (
+            "ledger_key_file = \"ledger.key\"\n",
+            "ledger_key_file = \"ledger.key\"\nsigning_key_file = \"ledger.key\"\n",
+            "5:1",
+            "one file",
+            "give each its own",
+        ),
         ("ledger_key_file = \"ledger.key\"\n", "", "5:1", "`ledger_key_file` is missing", "consentry init"),
         ("127.0.0.1:25\"", "127.0.0.1\"", "9:12", "names no port", "smtp.example.net:587"),
         ("127.0.0.1:25\"", "192.0.2.1:25\"", "10:7", "mail would go to 192.0.2.1 in clear", "insecure = true"),
@@ -544,7 +579,7 @@ fn init_writes_files_that_pass_and_overwrites_nothing() {
     let output = consentry(&arguments);
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
     assert!(stdout(&output).contains("3. Point your mailer at"));
-    for key in ["token.key", "ledger.key"] {
+    for key in ["token.key", "ledger.key", "signing.key"] {
         assert_eq!(fs::metadata(target.join(key)).unwrap().permissions().mode() & 0o777, 0o600);
     }
     let (settings, policy) = load(&target.join("consentry.toml")).unwrap();

@@ -66,7 +66,8 @@ fn files(args: &Args) -> Result<Vec<NewFile>, CliError> {
         file("consentry.toml", settings(args, &domain)?, 0o644),
         file("policy.toml", POLICY.replace("exemple.fr", &domain), 0o644),
         file("token.key", key_file("seals unsubscribe links")?, 0o600),
-        file("ledger.key", key_file("keys the hashes of people who objected")?, 0o600),
+        file("ledger.key", key_file("chains the ledger and keys the hashes of people who objected")?, 0o600),
+        file("signing.key", key_file("signs checkpoints of the ledger")?, 0o600),
     ];
     files.extend(PACKS.iter().map(|(name, text)| file(&format!("mailers/{name}"), (*text).to_owned(), 0o644)));
     Ok(files)
@@ -138,7 +139,7 @@ fn tell(args: &Args, files: &[NewFile], globals: &Globals) -> Result<(), CliErro
         format!(" --config {}", settings.display())
     };
     globals.print(&format!(
-        "Wrote settings, a policy in monitor mode, {} rule packs and two fresh keys to {dir}.\n\n\
+        "Wrote settings, a policy in monitor mode, {} rule packs and three fresh keys to {dir}.\n\n\
          Next:\n\
          1. Read {dir}/policy.toml and {dir}/consentry.toml, then run: consentry check{option}\n\
          2. Start the gate: consentry serve{option} (or: systemctl enable --now consentry)\n\

@@ -21,7 +21,7 @@ use crate::consent::token::parse_keys;
 /// A key is never shown: it is told apart by its fingerprint. Older keys stay in their file, because links that were
 /// sealed and hashes that were made with them have to go on working. A lost token key makes every unsubscribe link
 /// sealed with it a dead one; a lost ledger key makes every objection whose address was erased unrecognisable. Neither
-/// can be made again, so keep a copy of both files.
+/// can be made again, so keep a copy of the files.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -34,7 +34,7 @@ enum Action {
     List,
     /// Make a new key and put it first; the older ones stay
     Rotate {
-        /// Which key; both when left out
+        /// Which key; all of them when left out
         which: Option<Which>,
     },
 }
@@ -43,17 +43,30 @@ enum Action {
 enum Which {
     /// Seals unsubscribe links
     Token,
-    /// Keys the hashes of people who objected
+    /// Chains the ledger, and keys the hashes of people who objected
     Ledger,
+    /// Signs checkpoints of the ledger
+    Signing,
 }
+
+const ALL: [Which; 3] = [Which::Token, Which::Ledger, Which::Signing];
 
 impl Which {
     fn name(self) -> &'static str {
-        if self == Which::Token { "token" } else { "ledger" }
+        match self {
+            Which::Token => "token",
+            Which::Ledger => "ledger",
+            Which::Signing => "signing",
+        }
     }
 
-    fn file(self, settings: &Settings) -> &Path {
-        if self == Which::Token { &settings.token_key_file } else { &settings.ledger_key_file }
+    /// None: the settings name none.
+    fn file(self, settings: &Settings) -> Option<&Path> {
+        match self {
+            Which::Token => Some(&settings.token_key_file),
+            Which::Ledger => Some(&settings.ledger_key_file),
+            Which::Signing => settings.signing_key_file.as_deref(),
+        }
     }
 
     fn cost_of_loss(self) -> &'static str {
@@ -62,7 +75,11 @@ impl Which {
                 "lost, every link sealed with it is dead: recipients of mail already sent could not unsubscribe by it"
             }
             Which::Ledger => {
-                "lost, an objection whose address was erased is no longer recognised: that person could be written to again"
+                "lost, an objection whose address was erased is no longer recognised: that person could be written to again; \
+                 and the gate does not go on with a ledger that it cannot check"
+            }
+            Which::Signing => {
+                "lost, checkpoints are signed with another key from then on: keep the public key of each (`ledger public-key`)"
             }
         }
     }
@@ -73,8 +90,16 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     match args.action {
         Action::List => list(&settings, globals)?,
         Action::Rotate { which } => {
-            for which in which.map_or(vec![Which::Token, Which::Ledger], |which| vec![which]) {
-                rotate(which, which.file(&settings), globals)?;
+            let all = which.is_none();
+            for which in which.map_or(ALL.to_vec(), |which| vec![which]) {
+                match which.file(&settings) {
+                    Some(file) => rotate(which, file, globals)?,
+                    None if all => {}
+                    None => {
+                        let missing = "the settings name no signing_key_file below [keys]; nothing was changed";
+                        return Err(CliError::Usage(missing.into()));
+                    }
+                }
             }
         }
     }
@@ -82,8 +107,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
 }
 
 fn list(settings: &Settings, globals: &Globals) -> Result<(), CliError> {
-    for which in [Which::Token, Which::Ledger] {
-        let path = which.file(settings);
+    for which in ALL {
+        let Some(path) = which.file(settings) else { continue };
         let text = fs::read_to_string(path).map_err(|error| failed(path, &error))?;
         let keys = parse_keys(&text).map_err(|error| failed(path, &error))?;
         if !globals.json {

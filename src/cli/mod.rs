@@ -7,6 +7,7 @@ mod explain;
 mod init;
 mod journal;
 mod keys;
+mod ledger;
 mod moment;
 mod output;
 mod policy;
@@ -58,6 +59,7 @@ enum Command {
     Explain(explain::Args),
     Journal(journal::Args),
     Keys(keys::Args),
+    Ledger(ledger::Args),
     Serve(serve::Args),
     Demo(demo::Args),
     Reload(reload::Args),
@@ -74,6 +76,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Explain(args) => explain::run(args, &cli.globals),
         Command::Journal(args) => journal::run(args, &cli.globals),
         Command::Keys(args) => keys::run(args, &cli.globals),
+        Command::Ledger(args) => ledger::run(args, &cli.globals),
         Command::Serve(args) => serve::run(args, &cli.globals),
         Command::Demo(args) => demo::run(args, &cli.globals),
         Command::Reload(args) => reload::run(args, &cli.globals),

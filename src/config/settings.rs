@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::consent::ledger::checkpoint::SigningKeys;
 use crate::consent::token::{HashKeys, SealingKeys};
 use crate::policy::rules::{Class, Pin};
 use crate::policy::word::{Word, words};
@@ -60,6 +61,10 @@ pub struct Settings {
     pub hash_keys: HashKeys,
     pub token_key_file: PathBuf,
     pub ledger_key_file: PathBuf,
+    /// Sign checkpoints of the ledger.
+    pub signing_keys: Option<SigningKeys>,
+    pub signing_key_file: Option<PathBuf>,
+    pub ledger: LedgerSettings,
     pub journal_service: JournalService,
     pub spool: SpoolSettings,
     pub upstreams: BTreeMap<String, UpstreamSettings>,
@@ -70,6 +75,29 @@ pub struct Settings {
     pub log: LogSettings,
     /// How long running sessions may finish after SIGTERM.
     pub drain_timeout: Duration,
+}
+
+impl Settings {
+    /// The name that checkpoints of this gate's ledger carry.
+    pub fn ledger_origin(&self) -> String {
+        format!("consentry/{}", self.hostname)
+    }
+}
+
+/// Checkpoints of the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LedgerSettings {
+    /// How often one is signed while the gate runs; `None`: only by hand.
+    pub every: Option<Duration>,
+    pub to: Option<CheckpointTo>,
+}
+
+/// Where checkpoints go, to be kept out of reach of whoever can change the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckpointTo {
+    Directory(PathBuf),
+    /// A program and its arguments; the checkpoint is its standard input.
+    Command(Vec<String>),
 }
 
 /// Where message bytes wait (R97).

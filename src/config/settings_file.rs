@@ -12,6 +12,7 @@ use super::settings::*;
 use super::upstream_file::read_upstream;
 use super::values::{FilePath, Name, Size, is_host};
 use super::web_file::read_web;
+use crate::consent::ledger::checkpoint::SigningKeys;
 use crate::consent::token::{HashKeys, KeyError, SealingKeys, parse_keys};
 use crate::policy::rules::{Class, Policy};
 use crate::smtp::auth::same_user;
@@ -46,6 +47,8 @@ fn read_root(root: &mut Table<'_>, outside: &dyn Outside, policy: Option<&Policy
     let store = root.section("store", read_store);
     let store_timeout = store.1;
     let keys = root.section("keys", read_keys);
+    let signs = keys.as_ref().is_none_or(|keys| keys.signing.is_some());
+    let ledger = root.section("ledger", |table| read_ledger(table, signs));
     let journal_service = root.section("journal", |table| table.word("service", JournalService::After, &[]));
     let spool = root.section("spool", read_spool);
     let log = root.section("log", read_log);
@@ -84,6 +87,9 @@ fn read_root(root: &mut Table<'_>, outside: &dyn Outside, policy: Option<&Policy
         hash_keys: keys.ledger,
         token_key_file: keys.token_file,
         ledger_key_file: keys.ledger_file,
+        signing_keys: keys.signing,
+        signing_key_file: keys.signing_file,
+        ledger,
         journal_service,
         spool,
         upstreams,
@@ -132,16 +138,24 @@ struct Keys {
     token_file: PathBuf,
     ledger: HashKeys,
     ledger_file: PathBuf,
+    signing: Option<SigningKeys>,
+    signing_file: Option<PathBuf>,
 }
 
 fn read_keys(table: &mut Table<'_>) -> Option<Keys> {
     let token = read_key(table, "token_key_file", "token.key", SealingKeys::new);
     let ledger = read_key(table, "ledger_key_file", "ledger.key", HashKeys::new);
+    let signing = match table.item("signing_key_file") {
+        Some(item) => Some(read_key_file(&item, SigningKeys::new)?),
+        None => None,
+    };
     let ((token_file, token), (ledger_file, ledger)) = (token?, ledger?);
-    if token_file == ledger_file {
+    let (signing_file, signing) = signing.unzip();
+    let own = |file: &PathBuf| signing_file.as_ref() != Some(file);
+    if token_file == ledger_file || !own(&token_file) || !own(&ledger_file) {
         return table.refuse("both keys are read from one file; give each its own, so that one can be changed alone");
     }
-    Some(Keys { token, token_file, ledger, ledger_file })
+    Some(Keys { token, token_file, ledger, ledger_file, signing, signing_file })
 }
 
 fn read_key<K>(
@@ -154,11 +168,39 @@ fn read_key<K>(
         return table
             .refuse(&format!("`{key}` is missing; write {key} = \"{example}\" (`consentry init` makes the keys)"));
     };
+    read_key_file(&item, make)
+}
+
+fn read_key_file<K>(item: &Item<'_>, make: impl Fn(Vec<[u8; 32]>) -> Result<K, KeyError>) -> Option<(PathBuf, K)> {
     let (path, text) = item.secret()?;
     match parse_keys(&text).and_then(make) {
         Ok(keys) => Some((path, keys)),
         Err(error) => item.refuse(&error.to_string()),
     }
+}
+
+/// A checkpoint that is signed on a timer has to go somewhere, and be signed.
+fn read_ledger(table: &mut Table<'_>, signs: bool) -> LedgerSettings {
+    let every = table.get("checkpoint_every");
+    let directory = table.get("checkpoint_directory").map(|FilePath(path)| path);
+    let command = table.item("checkpoint_command").and_then(|item| match item.read::<Vec<String>>()? {
+        command if command.is_empty() => item.refuse("names no program; write [\"/usr/local/bin/keep-checkpoint\"]"),
+        command => Some(command),
+    });
+    if directory.is_some() && command.is_some() {
+        table.refuse::<()>("checkpoints go to checkpoint_directory or to checkpoint_command; leave one of them out");
+    }
+    let to = command.map(CheckpointTo::Command).or(directory.map(CheckpointTo::Directory));
+    if every.is_some() && to.is_none() {
+        table.refuse::<()>("nothing says where checkpoints go; add checkpoint_directory or checkpoint_command");
+    }
+    if every.is_some() && !signs {
+        table.refuse::<()>(
+            "nothing signs the checkpoints; add signing_key_file = \"signing.key\" to [keys], with a key as \
+             `openssl rand -base64 32` prints it",
+        );
+    }
+    LedgerSettings { every, to }
 }
 
 fn read_spool(table: &mut Table<'_>) -> SpoolSettings {

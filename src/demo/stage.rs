@@ -112,6 +112,7 @@ fn settings(upstream: SocketAddr, addresses: &Addresses) -> String {
          [keys]\n\
          token_key_file = \"token.key\"\n\
          ledger_key_file = \"ledger.key\"\n\
+         signing_key_file = \"signing.key\"\n\
          [journal]\n\
          service = \"before\"\n\
          [upstream.catcher]\n\
@@ -133,6 +134,7 @@ fn write_files(directory: &Path, settings: &str) -> io::Result<()> {
     write(&directory.join("policy.toml"), samples::POLICY)?;
     write(&directory.join("token.key"), &fresh_key()?)?;
     write(&directory.join("ledger.key"), &fresh_key()?)?;
+    write(&directory.join("signing.key"), &fresh_key()?)?;
     fs::create_dir(directory.join("mailers"))?;
     for (name, text) in PACKS {
         write(&directory.join("mailers").join(name), text)?;

@@ -1,5 +1,6 @@
 //! The gate as a running whole: threads, sockets, pages, reload, orderly end.
 
+pub mod checkpoints;
 pub mod control;
 mod link_watch;
 mod pages;
@@ -313,7 +314,7 @@ fn run_web(gate: &Arc<Gate>, served: Vec<(TcpListener, axum::Router)>, drain: &D
         }
         let mut leaving = drain.clone();
         tokio::select! {
-            _ = async { tokio::join!(probe_upstreams(gate), keep_house(gate), link_watch::watch(gate)) } => {}
+            _ = async { tokio::join!(probe_upstreams(gate), keep_house(gate), link_watch::watch(gate), checkpoints::keep(gate)) } => {}
             () = leaving.draining() => {}
         }
         while pages.join_next().await.is_some() {}

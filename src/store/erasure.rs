@@ -1,5 +1,7 @@
 //! Forgetting a person: what names them is dropped, what proves what was said stays, and the ledger goes on holding.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
@@ -24,6 +26,32 @@ pub struct Erase<'a> {
     pub contact: i64,
     pub person: &'a EmailAddress,
     pub controller: &'a str,
+    /// The event that asks for it.
+    pub event: i64,
+}
+
+/// What an erasure would take from one controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erasable {
+    pub controller: String,
+    pub events: i64,
+    pub decisions: i64,
+    /// The newest objection to its mail, which outlives the rest as a hash.
+    pub objected_at: Option<Timestamp>,
+}
+
+/// An erasure that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erasure {
+    /// The event that asked for it, and the act that records it.
+    pub event: i64,
+    pub act: i64,
+    pub controller: String,
+    pub pseudonym: String,
+    pub objection_kept: bool,
+    /// No controller has anything left.
+    pub contact_gone: bool,
+    pub dropped: Dropped,
 }
 
 /// Drops what names the person from everything that one controller has of them, and records which rows lost what.
@@ -51,11 +79,68 @@ pub fn carry_out(
     Journal { db, key: &key, pseudonym: &pseudonym }.forget(erase.controller, gone, &mut dropped)?;
     let contact = gone.then_some(erase.contact);
     let body = json!({
-        "controller": erase.controller, "pseudonym": pseudonym, "contact": contact, "objection_kept": suppressed,
-        "dropped": dropped,
+        "event": erase.event, "controller": erase.controller, "pseudonym": pseudonym, "contact": contact,
+        "objection_kept": suppressed, "dropped": dropped,
     });
     acts::record(db, chain, acts::ERASURE, &body, now)?;
     Ok(dropped)
+}
+
+/// What each controller has of a person. Where all that is there is mail in nobody's name, the first of `controllers`
+/// stands for it.
+pub fn erasable(db: &Connection, address: &EmailAddress, controllers: &[&str]) -> Result<Vec<Erasable>, StoreError> {
+    let key = address.consent_key();
+    let mut found: BTreeMap<String, Erasable> = BTreeMap::new();
+    let mut events = db.prepare_cached(
+        "SELECT controller, count (*), max (iif (type IN ('refuse', 'withdraw', 'object', 'complaint')
+                 AND coalesce (json_extract (proof, '$.channel'), 'email') IN ('email', '*'), event.at, NULL))
+         FROM event JOIN contact ON contact.id = event.contact
+         WHERE contact.consent_key = ?1 AND personal IS NOT NULL GROUP BY controller",
+    )?;
+    let mut events = events.query([&key])?;
+    while let Some(row) = events.next()? {
+        let one = of(&mut found, row.get(0)?);
+        one.events = row.get(1)?;
+        one.objected_at = row.get::<_, Option<i64>>(2)?.map(moment).transpose()?;
+    }
+    let mut decisions = db.prepare_cached(
+        "SELECT m.controller, count (*) FROM decision AS d JOIN message AS m ON m.id = d.message
+         WHERE d.recipient_key = ?1 GROUP BY m.controller ORDER BY m.controller IS NULL",
+    )?;
+    let mut decisions = decisions.query([&key])?;
+    while let Some(row) = decisions.next()? {
+        match (row.get::<_, Option<String>>(0)?, controllers.first()) {
+            (Some(controller), _) => of(&mut found, controller).decisions = row.get(1)?,
+            (None, Some(first)) if found.is_empty() => of(&mut found, (*first).to_owned()).decisions = row.get(1)?,
+            (None, _) => {}
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+fn of(found: &mut BTreeMap<String, Erasable>, controller: String) -> &mut Erasable {
+    let new = Erasable { controller: controller.clone(), events: 0, decisions: 0, objected_at: None };
+    found.entry(controller).or_insert(new)
+}
+
+/// The erasure that an event asked for.
+pub fn by_event(db: &Connection, event: i64) -> Result<Option<Erasure>, StoreError> {
+    let mut row = db.prepare_cached(
+        "SELECT id, body FROM act WHERE kind = ?1 AND json_extract (body, '$.event') = ?2 ORDER BY id DESC LIMIT 1",
+    )?;
+    let found = row.query_row(params![acts::ERASURE, event], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)));
+    let Some((act, body)) = found.optional()? else { return Ok(None) };
+    let body: serde_json::Value = serde_json::from_str(&body)?;
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    Ok(Some(Erasure {
+        event,
+        act,
+        controller: text("controller"),
+        pseudonym: text("pseudonym"),
+        objection_kept: body["objection_kept"] == true,
+        contact_gone: !body["contact"].is_null(),
+        dropped: serde_json::from_value(body["dropped"].clone())?,
+    }))
 }
 
 /// The row of a person of whom nothing is known any more, or nothing was: for the events of an erasure to belong to.

@@ -52,13 +52,8 @@ pub fn append(
     let mut recorded = RecordedEvent::new(0, event, now);
     recorded.seq = insert(db, chain, contact, &recorded, now)?;
     if recorded.event.kind == EventType::Erase {
-        let person = recorded.event.address.clone();
-        erasure::carry_out(
-            db,
-            chain,
-            &Erase { contact, person: &person, controller: &recorded.event.controller },
-            now,
-        )?;
+        let (person, controller) = (&recorded.event.address, recorded.event.controller.as_str());
+        erasure::carry_out(db, chain, &Erase { contact, person, controller, event: recorded.seq }, now)?;
         return Ok(Appended { seq: recorded.seq, fresh: true });
     }
     for controller in concerned(&recorded.event) {

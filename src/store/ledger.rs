@@ -1,6 +1,10 @@
 //! The ledger in the store: every row that is evidence is chained in the transaction that writes it.
 
 pub mod acts;
+pub mod checkpoints;
+pub mod proofs;
+pub mod rows;
+pub mod verify;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use rusqlite::{Connection, OptionalExtension, params};

@@ -6,6 +6,7 @@ mod deliveries;
 mod erasure;
 mod error;
 mod events;
+mod fold;
 mod handovers;
 mod import;
 mod journal;
@@ -16,6 +17,7 @@ mod moment;
 mod policies;
 mod presence;
 mod reader;
+mod rebuild;
 mod retention;
 mod schema;
 mod sending;
@@ -43,14 +45,19 @@ use presence::Presence;
 use writer::{Change, Job, Writer, Written};
 
 pub use deliveries::Delivery;
+pub use erasure::{Erasable, Erasure};
 pub use error::StoreError;
 pub use events::{Appended, Suppress};
 pub use handovers::Handover;
 pub use import::{Importer, Progress, Slice, Waiting};
 pub use journal::{MessageRecord, Outcome, OutcomeResult, RecordedVerdict, Seen};
 pub use journal_query::{Count, DecisionRow, Filter, MessageRow, OutcomeRow, Position, Story};
+pub use ledger::checkpoints::NewCheckpoint;
+pub use ledger::proofs::{LedgerEntry, Opening};
+pub use ledger::verify::{Answer, Fault, Trust, Verified, What};
 pub use policies::KeptPolicy;
 pub use reader::{Contact, Reader};
+pub use rebuild::{Difference, Rebuild};
 pub use retention::Known;
 pub use sending::{Place, Places};
 pub use texts::KeptText;
@@ -89,7 +96,7 @@ impl Store {
         Chain::open(&*db.unchecked_transaction()?, &keys)?;
         let (jobs, waiting) = sync_channel(LONGEST_QUEUE);
         let health = Arc::new(Health::default());
-        let writer = Writer { db, place, keys: keys.clone(), jobs: waiting, health: health.clone() };
+        let writer = Writer { db, place, keys: keys.clone(), jobs: waiting, health: health.clone(), erased: false };
         let thread = thread::Builder::new().name("store-writer".into()).spawn(move || {
             let _seen = presence;
             writer.run();
@@ -226,6 +233,11 @@ impl Store {
     /// Keeps since when our unsubscribe address has been failing, or that it answers.
     pub async fn keep_link_failing(&self, since: Option<Timestamp>) -> Result<(), StoreError> {
         self.write(Change::LinkFailing { since }).await.map(drop)
+    }
+
+    /// Keeps a checkpoint for the next one to go on from; it proves nothing until it is kept elsewhere too.
+    pub async fn keep_checkpoint(&self, new: NewCheckpoint) -> Result<(), StoreError> {
+        self.write(Change::Checkpoint(Box::new(new))).await.map(drop)
     }
 
     /// Writes what is waiting and stops the writer; later changes are answered with [`StoreError::Gone`].

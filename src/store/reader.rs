@@ -9,13 +9,16 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::deliveries::{self, Delivery};
-use super::erasure;
+use super::erasure::{self, Erasable, Erasure};
 use super::error::StoreError;
 use super::events;
 use super::handovers::{self, Handover};
 use super::journal::Seen;
 use super::journal_query::{self, Count, DecisionRow, Filter, MessageRow, Position, Story};
 use super::ledger::LedgerKeys;
+use super::ledger::checkpoints::{self, NewCheckpoint};
+use super::ledger::proofs::{self, LedgerEntry};
+use super::ledger::verify::{self, Answer, Trust};
 use super::link;
 use super::moment::{micros, moment};
 use super::policies::{self, KeptPolicy};
@@ -24,6 +27,8 @@ use super::schema::{self, Place};
 use super::sending;
 use super::texts::{self, KeptText};
 use crate::consent::event::{ConsentEvent, RecordedEvent};
+use crate::consent::ledger::Digest;
+use crate::consent::ledger::checkpoint::SigningKeys;
 use crate::consent::state::{Consulted, ContactState, Suppression};
 use crate::consent::token::HashKeys;
 use crate::smtp::address::{EmailAddress, Width};
@@ -317,6 +322,49 @@ impl Reader {
 
     pub fn policy(&mut self, hash: &str) -> Result<Option<KeptPolicy>, StoreError> {
         policies::get(&*self.read()?, hash)
+    }
+
+    /// Holds the whole store, as it is at one moment, to its ledger; `progress` hears how much of how much was looked at.
+    pub fn verify_ledger(&mut self, trust: &Trust, progress: &mut dyn FnMut(u64, u64)) -> Result<Answer, StoreError> {
+        let keys = self.keys.clone();
+        verify::verify(&*self.read()?, &keys, trust, progress)
+    }
+
+    /// Signs the ledger as it is; nothing is kept of it yet.
+    pub fn sign_checkpoint(
+        &mut self,
+        signing: &SigningKeys,
+        origin: &str,
+        now: Timestamp,
+    ) -> Result<NewCheckpoint, StoreError> {
+        let keys = self.keys.clone();
+        checkpoints::sign(&*self.read()?, &keys, signing, origin, now)
+    }
+
+    /// Over how many entries the last checkpoint was that is kept here.
+    pub fn last_checkpoint(&mut self) -> Result<Option<u64>, StoreError> {
+        let snapshot = self.read()?;
+        Ok(snapshot.query_row("SELECT max (size) FROM checkpoint", [], |row| row.get(0))?)
+    }
+
+    /// An entry of the ledger and what it commits to; none, once its row was dropped.
+    pub fn ledger_entry(&mut self, seq: i64) -> Result<Option<LedgerEntry>, StoreError> {
+        proofs::entry(&*self.read()?, seq)
+    }
+
+    /// The hashes that lead from an entry to the root of a checkpoint over `size` entries, the nearest first.
+    pub fn inclusion_proof(&mut self, seq: i64, size: u64) -> Result<Option<Vec<Digest>>, StoreError> {
+        proofs::inclusion(&*self.read()?, seq, size)
+    }
+
+    /// What each controller has of a person; see [`Erasable`].
+    pub fn erasable(&mut self, address: &EmailAddress, controllers: &[&str]) -> Result<Vec<Erasable>, StoreError> {
+        erasure::erasable(&*self.read()?, address, controllers)
+    }
+
+    /// The erasure that the event of this number asked for.
+    pub fn erasure(&mut self, event: i64) -> Result<Option<Erasure>, StoreError> {
+        erasure::by_event(&*self.read()?, event)
     }
 
     fn read(&mut self) -> Result<Transaction<'_>, StoreError> {

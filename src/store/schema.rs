@@ -353,6 +353,8 @@ pub fn open_writer(path: &Path) -> Result<(Connection, Place), StoreError> {
     // FULL: a committed row survives power loss (R76). Readers go on meanwhile.
     db.pragma_update(None, "synchronous", "full")?;
     db.pragma_update(None, "foreign_keys", true)?;
+    // What is erased is not left in freed pages. It answers with the new value.
+    db.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
     db.set_prepared_statement_cache_capacity(64);
     migrate(&mut db)?;
     Ok((db, Place::of(path)?))
@@ -373,6 +375,18 @@ pub fn open_reader(path: &Path) -> Result<(Connection, Place), StoreError> {
         std::cmp::Ordering::Less => {
             Err(StoreError::Unreadable("its schema is old; a writing command updates it".into()))
         }
+    }
+}
+
+/// Carries over what the write-ahead log holds and empties it, unless somebody reads just now; whether it did.
+pub fn clear_log(db: &Connection) -> Result<bool, StoreError> {
+    db.busy_timeout(Duration::ZERO)?;
+    let cleared = db.query_row("PRAGMA wal_checkpoint (TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    db.busy_handler(Some(ask_again))?;
+    match cleared {
+        Ok(busy) => Ok(busy == 0),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -16,14 +16,15 @@ use super::error::StoreError;
 use super::events::{self, Suppress};
 use super::handovers;
 use super::journal::{self, MessageRecord, Outcome, RecordedVerdict, Seen};
+use super::ledger::checkpoints::{self, NewCheckpoint};
 use super::ledger::{Chain, LedgerKeys, acts};
 use super::link;
 use super::policies::{self, KeptPolicy};
 use super::retention;
-use super::schema::Place;
+use super::schema::{self, Place};
 use super::sending;
 use super::texts::{self, KeptText};
-use crate::consent::event::ConsentEvent;
+use crate::consent::event::{ConsentEvent, EventType};
 
 /// More than this waits for the next group, so that the first ones are not kept waiting by the last.
 const LARGEST_GROUP: usize = 512;
@@ -50,6 +51,18 @@ pub enum Change {
     DropProofs { seqs: Vec<i64>, horizon: Timestamp },
     PurgeSuppressions { horizon: Timestamp },
     Act { kind: &'static str, body: Value },
+    Checkpoint(Box<NewCheckpoint>),
+}
+
+impl Change {
+    /// Whether something is gone from the record by it.
+    fn erases(&self) -> bool {
+        match self {
+            Change::Event(event) => event.kind == EventType::Erase,
+            Change::PurgeJournal { .. } | Change::DropProofs { .. } | Change::PurgeSuppressions { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 /// The number of the row, where the caller wants one; otherwise 0.
@@ -119,6 +132,7 @@ impl Health {
             Change::LinkFailing { .. } => ("link", ""),
             Change::DropProofs { .. } | Change::PurgeSuppressions { .. } => ("purge", ""),
             Change::Act { kind, .. } => (*kind, ""),
+            Change::Checkpoint(_) => ("checkpoint", ""),
         };
         tracing::error!(what, r#ref = reference, %error, "journal gap: a row was not written");
     }
@@ -130,6 +144,8 @@ pub struct Writer {
     pub keys: Arc<LedgerKeys>,
     pub jobs: Receiver<Job>,
     pub health: Arc<Health>,
+    /// Something was erased that may still stand in the write-ahead log.
+    pub erased: bool,
 }
 
 impl Writer {
@@ -174,6 +190,7 @@ impl Writer {
             return;
         }
         let written = self.write_all(group.iter().map(|(change, _)| change));
+        self.erased |= group.iter().any(|(change, _)| change.erases());
         self.health.groups.fetch_add(1, Ordering::Relaxed);
         for (place, (change, answer)) in group.into_iter().enumerate() {
             let result = written.as_ref().map_or_else(|e| Err(e.clone()), |each| each[place].clone());
@@ -186,6 +203,20 @@ impl Writer {
                 (None, Ok(_)) => {}
             }
         }
+        self.clear_log();
+    }
+
+    /// What was erased goes from the write-ahead log too, as soon as nobody reads. Nobody is waited for: the next sweep
+    /// tries again.
+    fn clear_log(&mut self) {
+        if !self.erased {
+            return;
+        }
+        let cleared = schema::clear_log(&self.db);
+        self.erased = !cleared.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the write-ahead log was not cleared of what was erased");
+            false
+        });
     }
 
     /// One transaction. A change that fails is undone alone; when the transaction itself fails, all of them did.
@@ -213,6 +244,7 @@ impl Writer {
     }
 
     fn sweep(&mut self) {
+        self.clear_log();
         match deliveries::purge(&self.db, Timestamp::now(), SWEEP_ROWS) {
             Ok(0) => {}
             Ok(rows) => tracing::debug!(rows, "delivery ledger swept"),
@@ -239,6 +271,7 @@ fn write_one(step: Savepoint<'_>, chain: &mut Chain<'_>, change: &Change, now: T
         Change::PurgeSuppressions { horizon } => retention::purge_suppressions(&step, chain, *horizon, SWEEP_ROWS, now),
         Change::LinkFailing { since } => link::set(&step, *since).map(|()| 0),
         Change::PurgeJournal { horizon } => journal::purge(&step, chain, *horizon, SWEEP_ROWS, now),
+        Change::Checkpoint(new) => checkpoints::keep(&step, new).map(|()| 0),
         Change::Act { kind, body } => acts::record(&step, chain, kind, body, now),
     }?;
     step.commit()?;

@@ -122,6 +122,11 @@ impl<'k> ChainCheck<'k> {
         ChainCheck { keys, head: GENESIS }
     }
 
+    /// From a place up to which the chain is known to hold.
+    pub fn resume(keys: &'k ChainKeys, head: Head) -> ChainCheck<'k> {
+        ChainCheck { keys, head }
+    }
+
     /// How far the chain has held.
     pub fn head(&self) -> Head {
         self.head

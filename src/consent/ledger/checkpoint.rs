@@ -128,7 +128,9 @@ impl Checkpoint {
         let (text, signatures) = note.rsplit_once("\n\n").ok_or(CheckpointError::Malformed)?;
         let text = format!("{text}\n");
         let checkpoint = Checkpoint::read(&text)?;
-        let signed = signatures.lines().filter_map(signature).any(|(name, id, signature)| {
+        let lines = signatures.strip_suffix('\n').ok_or(CheckpointError::Malformed)?.split('\n').map(signature);
+        let signatures: Vec<Signature<'_>> = lines.collect::<Option<_>>().ok_or(CheckpointError::Malformed)?;
+        let signed = signatures.into_iter().any(|(name, id, signature)| {
             let made = |key: &&[u8; 32]| {
                 id == key_id(name, key)
                     && UnparsedPublicKey::new(&ED25519, key).verify(text.as_bytes(), &signature).is_ok()
@@ -152,8 +154,11 @@ impl Checkpoint {
     }
 }
 
+/// Name, id of the key, and what it signed.
+type Signature<'a> = (&'a str, [u8; 4], Vec<u8>);
+
 /// `— name base64(id, signature)`.
-fn signature(line: &str) -> Option<(&str, [u8; 4], Vec<u8>)> {
+fn signature(line: &str) -> Option<Signature<'_>> {
     let (name, signature) = line.strip_prefix("\u{2014} ")?.rsplit_once(' ')?;
     let bytes = STANDARD.decode(signature).ok()?;
     let (id, signature) = bytes.split_first_chunk::<4>()?;
@@ -225,6 +230,9 @@ mod tests {
             let opened = Checkpoint::open(&changed, &public);
             // The last digit of base64 has bits that stand for nothing; a strict reader refuses them too.
             assert!(opened.is_err(), "byte {place}: {changed}");
+        }
+        for added in [format!("{note} "), format!("{note}\n"), format!("\n{note}"), note.replace('\n', "\r\n")] {
+            assert!(Checkpoint::open(&added, &public).is_err(), "{added}");
         }
         for cut in ["", "consentry", "\n\n", &note[..note.len() / 2], &note.replace("4711", "04711")] {
             assert!(Checkpoint::open(cut, &public).is_err(), "{cut}");

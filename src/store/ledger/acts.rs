@@ -17,6 +17,8 @@ pub const TEXT: &str = "text";
 pub const SUPPRESSION: &str = "suppression";
 /// A person was forgotten.
 pub const ERASURE: &str = "erasure";
+/// What is derived from the record was made anew.
+pub const REBUILD: &str = "rebuild";
 /// What was over its retention was dropped.
 pub const PURGE: &str = "purge";
 /// Somebody took a list.

@@ -96,7 +96,7 @@ async fn a_full_device_fails_every_waiter_and_the_writer_survives() {
     let (jobs, waiting) = channel();
     let health = Arc::new(Health::default());
     let ledger_keys = Arc::new(LedgerKeys::new(keys(&[7])));
-    let writer = Writer { db, place: file, keys: ledger_keys, jobs: waiting, health: health.clone() };
+    let writer = Writer { db, place: file, keys: ledger_keys, jobs: waiting, health: health.clone(), erased: false };
 
     let mut answers = Vec::new();
     for number in 0..20 {
