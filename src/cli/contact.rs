@@ -1,5 +1,6 @@
 //! `consentry contact`: what is known of one person, and how more is recorded.
 
+mod erase;
 mod export;
 mod handovers;
 mod import;
@@ -35,6 +36,7 @@ enum Command {
         address: EmailAddress,
     },
     Record(Box<record::Args>),
+    Erase(erase::Args),
     Import(import::Args),
     Text(text::Args),
     Export(Box<export::Args>),
@@ -47,6 +49,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         Command::Show { address } => show::state(address, globals),
         Command::History { address } => show::history(address, globals),
         Command::Record(args) => record::run(args, globals),
+        Command::Erase(args) => erase::run(args, globals),
         Command::Import(args) => import::run(args, globals),
         Command::Text(args) => text::run(args, globals),
         Command::Export(args) => export::run(args, globals),

@@ -4,8 +4,13 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use consentry::consent::ledger::checkpoint::{Checkpoint, PublicKey};
+use consentry::consent::token::{HashKeys, parse_keys};
+use consentry::policy::verdict::{Decision, Reason};
+use consentry::store::Store;
 use rusqlite::Connection;
 use serde_json::Value;
+
+use super::store::{message, outcome, verdict};
 
 /// Settings, policy and keys in a directory of their own.
 pub struct Site {
@@ -27,6 +32,11 @@ impl Site {
     pub fn write(&self, name: &str, text: &str) -> String {
         std::fs::write(self.path(name), text).unwrap();
         self.path(name).to_str().unwrap().to_owned()
+    }
+
+    fn store(&self) -> Store {
+        let text = std::fs::read_to_string(self.path("ledger.key")).unwrap();
+        Store::open(&self.path("consentry.db"), HashKeys::new(parse_keys(&text).unwrap()).unwrap()).unwrap()
     }
 
     /// What the command says, after checking its exit status.
@@ -145,6 +155,46 @@ fn a_folded_state_that_was_changed_is_made_anew() {
     site.tamper("DELETE FROM state");
     site.run(&["ledger", "rebuild"], 0);
     site.run(&["ledger", "verify"], 0);
+}
+
+#[tokio::test]
+async fn erasing_says_what_goes_and_what_stays_and_the_ledger_holds() {
+    let site = Site::new();
+    site.run(&["contact", "erase", "anna@x.example", "--yes"], 3); // there is no store yet
+    site.record("anna@x.example", &["--type", "object", "--topics", "offers", "--note", "Anna called"]);
+    site.record("anna@x.example", &["--type", "contact", "--field", "kind=reply"]);
+    let store = site.store();
+    let told = verdict("anna@x.example", Decision::Block, Reason::ObjTopic);
+    let mut letter = message("01J0000000000000000000000A", vec![told]);
+    letter.controller = Some("main".into());
+    store.record_message(letter).await.unwrap();
+    store.record_outcome(outcome("01J0000000000000000000000A", Some("anna@x.example")));
+    store.shutdown();
+
+    site.run(&["contact", "erase", "nobody@x.example", "--yes"], 1);
+    site.run(&["contact", "erase", "anna@x.example", "--controller", "other", "--yes"], 1);
+    assert!(site.run(&["contact", "erase", "anna@x.example"], 2).contains("--yes"), "nobody there to be asked");
+    site.run(&["contact", "show", "anna@x.example"], 0);
+    let told = site.json(&["contact", "erase", "anna@x.example", "--yes"], 0);
+    let erased = &told["erased"][0];
+    assert_eq!((&erased["events"], &erased["decisions"], &erased["messages"]), (&3.into(), &1.into(), &1.into()));
+    assert_eq!((&erased["objection_kept"], &erased["contact_gone"]), (&true.into(), &true.into()));
+    site.run(&["ledger", "verify"], 0);
+    site.run(&["contact", "erase", "anna@x.example", "--yes"], 1);
+
+    let shown = site.run(&["contact", "show", "anna@x.example"], 0);
+    assert!(shown.contains("OBJ_HASH") && shown.contains("kept as a hash"), "{shown}");
+    let listed = site.json(&["journal", "list", "--recipient", "ANNA@x.example"], 0);
+    assert_eq!((&listed["erased"], &listed["recipient"]), (&true.into(), &erased["pseudonym"]));
+    let explained = site.run(&["explain", "--ref", "01J0000000000000000000000A"], 1);
+    assert!(
+        explained.contains("OBJ_TOPIC") && explained.contains("the data of this person were erased"),
+        "{explained}"
+    );
+    let explained = site.json(&["explain", "--ref", "01J0000000000000000000000A"], 1);
+    assert_eq!(explained["recipients"][0]["erased"], true);
+    let text = String::from_utf8_lossy(&std::fs::read(site.path("consentry.db")).unwrap()).to_lowercase();
+    assert_eq!(text.matches("anna").count(), 0, "what was erased is not left in the file either");
 }
 
 #[test]

@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> 
 
 fn event(args: &Args, policy: &Policy, now: Timestamp) -> Result<ConsentEvent, CliError> {
     let usage = |error: &dyn std::fmt::Display| CliError::Usage(error.to_string());
-    let operator = operator(args)?;
+    let operator = operator(args.by.as_deref())?;
     let mut object = Map::new();
     let mut put = |name: &str, value: Value| _ = object.insert(name.to_owned(), value);
     put("address", args.address.as_str().into());
@@ -105,8 +105,9 @@ fn event(args: &Args, policy: &Policy, now: Timestamp) -> Result<ConsentEvent, C
     Ok(event)
 }
 
-fn operator(args: &Args) -> Result<String, CliError> {
+/// Who is at the keyboard, unless it is said.
+pub(super) fn operator(by: Option<&str>) -> Result<String, CliError> {
     let known = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    let name = args.by.clone().or(known).filter(|name| !name.trim().is_empty());
+    let name = by.map(str::to_owned).or(known).filter(|name| !name.trim().is_empty());
     name.ok_or_else(|| CliError::Usage("say who records it: --by NAME".into()))
 }
