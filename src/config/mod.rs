@@ -9,6 +9,7 @@ mod load;
 mod maps;
 mod origin;
 mod packs;
+mod pitfalls;
 mod policy_file;
 mod reference;
 mod rules_file;

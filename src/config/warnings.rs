@@ -1,39 +1,17 @@
 //! What is allowed, but should be meant: told by `check` and when the gate starts.
 
+use super::pitfalls::pitfalls;
 use super::settings::{Settings, TlsMode};
 use super::values::is_loopback;
-use crate::policy::rules::{Class, Condition, Mode, Policy};
+use crate::policy::rules::{Condition, Policy};
 
 /// Everything about these settings and this policy that an operator should know of, a sentence each.
 pub fn warnings(settings: &Settings, policy: &Policy) -> Vec<String> {
-    let mut told = Vec::new();
-    warn_of_policy(policy, &mut told);
+    let mut told = pitfalls(policy);
     warn_of_unknown_listeners(settings, policy, &mut told);
     warn_of_clear_text(settings, &mut told);
     warn_of_open_doors(settings, &mut told);
     told
-}
-
-fn warn_of_policy(policy: &Policy, told: &mut Vec<String>) {
-    if policy.mode == Mode::Monitor {
-        told.push(
-            "mode is monitor: everything is forwarded, and what would have been withheld is only recorded".into(),
-        );
-    }
-    if policy.unknown_class == Class::Service {
-        told.push("unknown_class is service: advertising that no rule knows reaches everybody".into());
-    }
-    if policy.class_conflict == Class::Service {
-        told.push("class_conflict is service: advertising whose marks contradict each other reaches everybody".into());
-    }
-    if policy.controllers.is_empty() {
-        told.push("the policy has no controller: all promotional mail is withheld".into());
-    }
-    for controller in policy.controllers.values() {
-        if !policy.topics.values().any(|topic| topic.controller == controller.id) {
-            told.push(format!("controller {} has no topic: nobody can consent to anything it sends", controller.id));
-        }
-    }
 }
 
 fn warn_of_unknown_listeners(settings: &Settings, policy: &Policy, told: &mut Vec<String>) {
