@@ -240,10 +240,7 @@ impl<'a> Customer<'a> {
 
     fn events(&self, relied_on: &[Sale<'a>]) -> Vec<i64> {
         let sales = relied_on.iter().flat_map(|sale| [sale.collected.seq, sale.bought.seq]);
-        let mut events: Vec<i64> = sales.chain(self.life.renewed_by).collect();
-        events.sort_unstable();
-        events.dedup();
-        events
+        sales.chain(self.life.renewed_by).collect()
     }
 
     /// All that was bought, and everything like it.

@@ -104,12 +104,12 @@ fn opt_ins(record: &Record<'_>, topics: &[String], open: &[String]) -> Vec<Groun
     let mut grounds: Vec<Ground> = Vec::new();
     for topic in asked {
         let Some((seq, life)) = opt_in::ground(record, barred, &topic) else { continue };
-        let events: Vec<i64> = [Some(seq), life.renewed_by].into_iter().flatten().collect();
+        let events = [Some(seq), life.renewed_by].into_iter().flatten().collect();
         let may = open.contains(&topic) || objection::standing(record, std::slice::from_ref(&topic)).is_none();
-        let topics = may.then_some(topic);
-        match grounds.iter_mut().find(|ground| ground.events == events) {
-            Some(ground) => ground.topics.extend(topics),
-            None => grounds.push(ground(Basis::OptIn, topics.into_iter().collect(), life, events)),
+        let found = ground(Basis::OptIn, may.then_some(topic).into_iter().collect(), life, events);
+        match grounds.iter_mut().find(|known| known.events == found.events) {
+            Some(known) => known.topics.extend(found.topics),
+            None => grounds.push(found),
         }
     }
     grounds
@@ -148,7 +148,9 @@ fn friends(record: &Record<'_>, open: &[String]) -> Option<Ground> {
     Some(ground(Basis::NonCommercial, open.to_vec(), friend.life, events))
 }
 
-fn ground(basis: Basis, topics: Vec<String>, life: Lifetime, events: Vec<i64>) -> Ground {
+fn ground(basis: Basis, topics: Vec<String>, life: Lifetime, mut events: Vec<i64>) -> Ground {
+    events.sort_unstable();
+    events.dedup();
     Ground { basis, topics, families: Vec::new(), functions: Vec::new(), last_day: life.last_day, events }
 }
 

@@ -79,8 +79,6 @@ fn permission(record: &Record<'_>, grants: &[(&String, Grant<'_>)], last_day: Da
         let relied_on = [Some(grant.recorded.seq), grant.life.renewed_by];
         finding.events.extend(relied_on.into_iter().flatten());
     }
-    finding.events.sort_unstable();
-    finding.events.dedup();
     finding
 }
 

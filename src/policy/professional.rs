@@ -90,9 +90,6 @@ fn alive(record: &Record<'_>, colleague: &Colleague<'_>) -> Result<(), Shortfall
 
 impl Colleague<'_> {
     pub fn events(&self) -> Vec<i64> {
-        let relied_on = [Some(self.profile.seq), Some(self.collected.seq), self.life.renewed_by];
-        let mut events: Vec<i64> = relied_on.into_iter().flatten().collect();
-        events.sort_unstable();
-        events
+        [Some(self.profile.seq), Some(self.collected.seq), self.life.renewed_by].into_iter().flatten().collect()
     }
 }

@@ -114,7 +114,9 @@ impl Finding {
 impl Verdict {
     /// `topics` are what the message is about, for the line the mailer reads.
     pub(super) fn new(recipient: EmailAddress, finding: Finding, mode: Mode, topics: &[String]) -> Verdict {
-        let Finding { decision, reason, basis, secondary, because, events, last_day, room } = finding;
+        let Finding { decision, reason, basis, secondary, because, mut events, last_day, room } = finding;
+        events.sort_unstable();
+        events.dedup();
         let carried_out = decision == Decision::Allow || mode == Mode::Monitor;
         let permit = carried_out.then(|| Permit { recipient: recipient.clone(), basis });
         let sentence = reason.sentence(&printable(topics));
