@@ -11,7 +11,7 @@ mod text;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use super::{CliError, Globals};
+use super::{CliError, Globals, proof};
 use crate::consent::import::Terms;
 use crate::policy::rules::Policy;
 use crate::smtp::address::EmailAddress;
@@ -40,6 +40,8 @@ enum Command {
     Import(import::Args),
     Text(text::Args),
     Export(Box<export::Args>),
+    /// Every event of an address with the wordings shown, in a file that a stranger can check offline
+    Proof(proof::ContactArgs),
     /// The lists that were handed to others: who took which, how many stood on it, why others did not
     Handovers,
 }
@@ -53,6 +55,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         Command::Import(args) => import::run(args, globals),
         Command::Text(args) => text::run(args, globals),
         Command::Export(args) => export::run(args, globals),
+        Command::Proof(args) => proof::of_contact(args, globals),
         Command::Handovers => handovers::run(globals),
     }
 }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::moment::{Moment, shown};
+use super::proof;
 use super::table::{self, list, or_dash, printable};
 use super::{ANSWER_IS_NO, CliError, Globals};
 use crate::config::load_settings;
@@ -38,6 +39,8 @@ enum Command {
     Follow(ListArgs),
     /// How many recipients got what answer, and why
     Stats(FilterArgs),
+    /// One decision with all it rests on, in a file that a stranger can check offline
+    Proof(proof::MessageArgs),
     /// Every decision, for other programs
     Export(export::Args),
 }
@@ -88,13 +91,14 @@ fn word<W: Word>(text: &str) -> Result<W, String> {
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
-    let mut reader = open(globals)?;
+    let reader = || open(globals);
     match &args.command {
-        Command::List(args) => print_list(args, globals, &mut reader),
-        Command::Show { reference } => show::run(reference, globals, &mut reader),
-        Command::Follow(args) => follow::run(args, globals, &mut reader),
-        Command::Stats(filter) => print_stats(filter, globals, &mut reader),
-        Command::Export(args) => export::run(args, globals, &mut reader),
+        Command::List(args) => print_list(args, globals, &mut reader()?),
+        Command::Show { reference } => show::run(reference, globals, &mut reader()?),
+        Command::Follow(args) => follow::run(args, globals, &mut reader()?),
+        Command::Stats(filter) => print_stats(filter, globals, &mut reader()?),
+        Command::Export(args) => export::run(args, globals, &mut reader()?),
+        Command::Proof(args) => proof::of_message(args, globals),
     }
 }
 

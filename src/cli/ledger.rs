@@ -51,7 +51,7 @@ fn public_keys(globals: &Globals) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn signing_keys(settings: &Settings) -> Result<&SigningKeys, CliError> {
+pub fn signing_keys(settings: &Settings) -> Result<&SigningKeys, CliError> {
     let missing = "the settings name no signing key; write signing_key_file = \"signing.key\" below [keys], with 32 random \
                    bytes in base64 in that file (`openssl rand -base64 32`)";
     settings.signing_keys.as_ref().ok_or_else(|| CliError::Usage(missing.into()))

@@ -11,6 +11,7 @@ mod ledger;
 mod moment;
 mod output;
 mod policy;
+mod proof;
 mod reload;
 mod retention;
 mod serve;

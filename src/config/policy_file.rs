@@ -37,7 +37,7 @@ pub fn parse_policy(name: &str, text: &str, includes: &[(&str, &str)]) -> Result
     }
     let source = |(name, text): (&str, &str)| PolicySource { name: name.to_owned(), text: text.to_owned() };
     policy.sources = std::iter::once((name, text)).chain(includes.iter().copied()).map(source).collect();
-    policy.hash = hash(&policy.sources);
+    policy.hash = hash_of(&policy.sources);
     Ok(policy)
 }
 
@@ -53,17 +53,6 @@ pub fn parse_sources(sources: &[PolicySource]) -> Result<Policy, ConfigErrors> {
 /// The `include` patterns of a policy, whatever else is wrong with it.
 pub fn included(name: &str, text: &str) -> Vec<String> {
     Document::read(name, text, None, |root| root.get("include")).0.unwrap_or_default()
-}
-
-/// SHA-256 over the lengths and texts: what a policy says, not where it lies.
-fn hash(sources: &[PolicySource]) -> String {
-    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    for source in sources {
-        context.update(&(source.text.len() as u64).to_be_bytes());
-        context.update(source.text.as_bytes());
-    }
-    let hex: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
 }
 
 fn read_root(name: &str, root: &mut Table<'_>, topic_names: &[String], controller_names: &[String]) -> Policy {

@@ -3,6 +3,7 @@
 pub mod attention;
 pub mod because;
 mod bounce;
+pub mod bundle;
 pub mod classify;
 pub mod concern;
 mod customer;

@@ -6,6 +6,7 @@ use jiff::{Span, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 use super::word::words;
+use crate::consent::ledger::{hex, sha256};
 use crate::consent::limit::Rate;
 
 words! {
@@ -239,6 +240,13 @@ pub struct Pin {
 pub struct PolicySource {
     pub name: String,
     pub text: String,
+}
+
+/// `sha256:…` over the lengths and texts, the lengths as eight bytes: what a policy says, not where it lies.
+pub fn hash_of(sources: &[PolicySource]) -> String {
+    let lengths: Vec<[u8; 8]> = sources.iter().map(|source| (source.text.len() as u64).to_be_bytes()).collect();
+    let parts = lengths.iter().zip(sources).flat_map(|(length, source)| [&length[..], source.text.as_bytes()]);
+    format!("sha256:{}", hex(&sha256(&parts.collect::<Vec<_>>())))
 }
 
 impl Default for Knobs {

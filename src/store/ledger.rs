@@ -2,6 +2,7 @@
 
 pub mod acts;
 pub mod checkpoints;
+pub mod places;
 pub mod proofs;
 pub mod rows;
 pub mod verify;

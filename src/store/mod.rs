@@ -53,6 +53,7 @@ pub use import::{Importer, Progress, Slice, Waiting};
 pub use journal::{MessageRecord, Outcome, OutcomeResult, RecordedVerdict, Seen};
 pub use journal_query::{Count, DecisionRow, Filter, MessageRow, OutcomeRow, Position, Story};
 pub use ledger::checkpoints::NewCheckpoint;
+pub use ledger::places::Subject;
 pub use ledger::proofs::{LedgerEntry, Opening};
 pub use ledger::verify::{Answer, Fault, Trust, Verified, What};
 pub use policies::KeptPolicy;

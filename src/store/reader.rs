@@ -17,6 +17,7 @@ use super::journal::Seen;
 use super::journal_query::{self, Count, DecisionRow, Filter, MessageRow, Position, Story};
 use super::ledger::LedgerKeys;
 use super::ledger::checkpoints::{self, NewCheckpoint};
+use super::ledger::places::{self, Subject};
 use super::ledger::proofs::{self, LedgerEntry};
 use super::ledger::verify::{self, Answer, Trust};
 use super::link;
@@ -350,6 +351,11 @@ impl Reader {
     /// An entry of the ledger and what it commits to; none, once its row was dropped.
     pub fn ledger_entry(&mut self, seq: i64) -> Result<Option<LedgerEntry>, StoreError> {
         proofs::entry(&*self.read()?, seq)
+    }
+
+    /// Where in the ledger the rows stand that a proof is about.
+    pub fn ledger_places(&mut self, subject: Subject<'_>) -> Result<Vec<i64>, StoreError> {
+        places::of(&*self.read()?, subject)
     }
 
     /// The hashes that lead from an entry to the root of a checkpoint over `size` entries, the nearest first.

@@ -11,6 +11,7 @@ mod ledger;
 mod links;
 mod list_fields;
 mod pinned;
+mod proof;
 mod reload;
 mod shop;
 mod trust;

@@ -113,6 +113,7 @@ impl GateBuilder {
         write("policy.toml", &self.policy);
         write("token.key", &format!("{}\n", STANDARD.encode([7; 32])));
         write("ledger.key", &format!("{}\n", STANDARD.encode([9; 32])));
+        write("signing.key", &format!("{}\n", STANDARD.encode([11; 32])));
         let listener_tls =
             if self.listener_lines.iter().any(|line| line.starts_with("tls")) { "" } else { "tls = \"off\"\n" };
         let upstream_tls =
@@ -121,7 +122,7 @@ impl GateBuilder {
         let settings = format!(
             "policy = \"policy.toml\"\nhostname = \"gate.example.net\"\ncontrol = \"control.sock\"\n\
              [store]\nurl = \"sqlite:consentry.db\"\n\
-             [keys]\ntoken_key_file = \"token.key\"\nledger_key_file = \"ledger.key\"\n\
+             [keys]\ntoken_key_file = \"token.key\"\nledger_key_file = \"ledger.key\"\nsigning_key_file = \"signing.key\"\n\
              [upstream.relay]\naddress = [\"{host}:{port}\"]\n{upstream_tls}{upstream}\n\
              [listener.submission]\nlisten = [\"127.0.0.1:0\"]\nupstream = \"relay\"\n{listener_tls}{listener}\n\
              [web.public]\nlisten = \"127.0.0.1:0\"\nbase_url = \"{base_url}\"\n{more}",

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::progress;
-use crate::cli::{ANSWER_IS_NO, CliError, Globals};
+use crate::cli::{ANSWER_IS_NO, CliError, Globals, proof};
 use crate::config::{self, CheckpointTo, Settings};
 use crate::consent::ledger::checkpoint::{Checkpoint, CheckpointError, PublicKey};
 use crate::store::{Answer, Fault, Reader, Trust, Verified};
@@ -25,9 +25,15 @@ pub(super) struct Args {
     /// The public key that checkpoints are held to, as `ledger public-key` prints it; else those of signing_key_file
     #[arg(long, value_name = "KEY", value_parser = PublicKey::parse)]
     public_key: Vec<PublicKey>,
+    /// Instead of the store a file of `journal proof` or `contact proof`: needs neither settings nor store, but the key
+    #[arg(long, value_name = "FILE", requires = "public_key", conflicts_with = "checkpoint")]
+    bundle: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
+    if let Some(file) = &args.bundle {
+        return bundle(file, &args.public_key, globals);
+    }
     let settings = config::load_settings(&globals.config)?;
     let trust = match trust(args, &settings)? {
         Ok(trust) => trust,
@@ -48,6 +54,35 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> 
         }
         Answer::Broken(fault) => broken(&fault, globals),
     }
+}
+
+/// What a stranger does.
+fn bundle(file: &Path, keys: &[PublicKey], globals: &Globals) -> Result<ExitCode, CliError> {
+    let keys: Vec<[u8; 32]> = keys.iter().map(|public| public.key).collect();
+    match proof::read_bundle(file)?.verify(&keys) {
+        Ok(verified) if globals.json => globals.print_json(&json!({"holds": true, "bundle": verified}))?,
+        Ok(verified) => globals.print(&format!(
+            "it holds: {} entries of the ledger of {} as it was on {} ({} entries), {} decisions, {} events, \
+             {} wordings, {} policies\n",
+            verified.entries,
+            verified.origin,
+            verified.at,
+            verified.size,
+            verified.decisions,
+            verified.events,
+            verified.texts,
+            verified.policies
+        ))?,
+        Err(error) => {
+            if globals.json {
+                globals.print_json(&json!({"holds": false, "broken": error.to_string()}))?;
+            } else {
+                globals.print(&format!("it does not hold: {error}\n"))?;
+            }
+            return Ok(ExitCode::from(ANSWER_IS_NO));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A checkpoint that nobody signed, and the file it stands in.
