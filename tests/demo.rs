@@ -62,6 +62,7 @@ fn every_kind_of_contact_gets_what_it_agreed_to_and_nothing_else() {
         ("newsletter-fr", "ines@example.net", "listmonk-campaign", "block", "CONSENT_TERMS"),
         ("newsletter-fr", "jules@example.org", "listmonk-campaign", "block", "CONSENT_EXPIRED"),
         ("newsletter-fr", "karine@example.org", "listmonk-campaign", "allow", "OK_OPT_IN"),
+        ("newsletter-fr", "nadia@example.org", "listmonk-campaign", "allow", "OK_CUSTOMER"),
         ("newsletter-fr", "oscar@example.net", "listmonk-campaign", "block", "OBJ_COMPLAINT"),
         ("newsletter-fr", "lou+fr@gmail.com", "listmonk-campaign", "block", "OBJ_GLOBAL"),
         ("newsletter-fr", "marie+fr@example.org", "listmonk-campaign", "block", "OBJ_GLOBAL"),
@@ -83,7 +84,7 @@ fn every_kind_of_contact_gets_what_it_agreed_to_and_nothing_else() {
         ("opt-in-request", "david@example.net", "listmonk-opt-in-request", "allow", "SVC_DOI"),
         ("opt-in-request", "stranger@example.com", "listmonk-opt-in-request", "block", "CONSENT_NONE"),
         ("order-with-tips", "anna@example.org", "kind", "allow", "OK_OPT_IN"),
-        ("order-with-tips", "nadia@example.org", "kind", "block", "CONSENT_NONE"),
+        ("order-with-tips", "nadia@example.org", "kind", "block", "CUST_FAMILY_UNKNOWN"),
         ("script-report", "team@exemple.fr", "unknown_class", "block", "CONSENT_NONE"),
     ];
     for (message, recipient, rule, decision, reason) in table {

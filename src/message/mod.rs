@@ -1,6 +1,7 @@
 //! One message: its header section, the edits made to it, the notices sent about it.
 
 pub mod address_list;
+pub mod attention;
 pub mod edit;
 pub mod encoded_word;
 pub mod head;

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::attention::names_a_function;
 use super::declared::Declared;
 use super::facts::MessageFacts;
 use super::matching::{Reading, line};
 use super::reason::Reason;
 use super::rules::{Class, MixedAction, Policy, Rule};
 use super::ruling::Ruling;
+use crate::message::attention::names_a_function;
 use crate::smtp::address::ReversePath;
 
 /// The fields that are looked at whatever the rules say.

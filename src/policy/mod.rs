@@ -1,6 +1,5 @@
 //! Who may be written to: typed rules, classification, decision.
 
-pub mod attention;
 pub mod because;
 mod bounce;
 pub mod bundle;

@@ -21,7 +21,8 @@ pub fn page(told: &Told, coloured: bool) -> String {
     let mut page = format!(
         "The gate runs on this machine, before an upstream that only catches. It knows {people} people from {events}\n\
          recorded events. Through it {messages} messages went to {recipients} recipients by SMTP: {delivered} copies were delivered,\n\
-         {withheld} withheld. Service mail goes to everybody, promotional mail to those who agreed.\n\n"
+         {withheld} withheld. Service mail goes to everybody, promotional mail to those who agreed\n\
+         or bought something like it.\n\n"
     );
     page.push_str(&decisions(&told.rows, coloured));
     page.push_str("\n\nThe reasons, each with the sentence that the journal has for one recipient\n\n");
