@@ -3,10 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
+use consentry::message::body::BodyScan;
+use consentry::message::body_edit::{BodyWriter, Personal};
 use consentry::message::edit::{HeaderEdits, InsertedField};
+use consentry::message::footer;
 use consentry::message::head::{Field, HeadLimits, MessageHead};
 use consentry::message::list;
-use mail_parser::MessageParser;
+use consentry::message::way_out::WaysOut;
+use consentry::smtp::data::WireCheck;
+use mail_parser::{MessageParser, PartType};
 
 fn messages(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -85,6 +90,57 @@ fn an_independent_parser_sees_the_same_fields() {
         let subject = head.fields(wire).filter(|field| field.is("Subject")).last().map(|field| flat(&field.decoded()));
         assert_eq!(subject, parsed.subject().map(flat), "{}", path.display());
     });
+}
+
+const LINK: &str = "https://p.example/u/AfQvK56xOJZdePoMiCsiL54oULVASKyD_-0123456789AfQvK56xOJZdePoMiCsiL54oULVASKyD";
+
+/// A copy with a footer, if it can have one.
+fn with_footer(wire: &[u8], head: &MessageHead) -> Option<Vec<u8>> {
+    let ways = WaysOut::new(Some("https://p.example"), &[]);
+    let mut scan = BodyScan::new(head, wire, &ways, true);
+    wire[head.body_start()..].chunks(1000).for_each(|piece| scan.feed(piece));
+    let looked = scan.finish();
+    if !looked.facts.editable() {
+        return None;
+    }
+    let wording = footer::wording(&Default::default(), looked.plan.language.as_deref(), &[]);
+    let edits = looked.plan.edits(&Personal { link: LINK, footer: Some((&wording, "L’Œuvre")) });
+    let mut edited = wire[..head.body_start()].to_vec();
+    let mut writer = BodyWriter::new(&edits, head.body_start() as u64);
+    wire[head.body_start()..].chunks(777).for_each(|piece| writer.write(piece, &mut edited));
+    writer.finish(&mut edited);
+    Some(edited)
+}
+
+#[test]
+fn a_footer_is_added_and_everything_else_reads_as_before() {
+    let (mut edited_messages, mut others) = (0, 0);
+    each_message(|path, wire, head| {
+        let Some(edited) = with_footer(wire, head) else {
+            others += 1;
+            return;
+        };
+        edited_messages += 1;
+        let mut check = WireCheck::new();
+        assert!(check.check(&edited).and_then(|()| check.finish()).is_ok(), "{}", path.display());
+        let [before, after] = [wire, &edited].map(|wire| MessageParser::default().parse(wire).unwrap());
+        assert_eq!(before.parts.len(), after.parts.len(), "{}", path.display());
+        let mut links = 0;
+        for (before, after) in before.parts.iter().zip(&after.parts) {
+            let (PartType::Text(came) | PartType::Html(came), PartType::Text(left) | PartType::Html(left)) =
+                (&before.body, &after.body)
+            else {
+                assert!(before.body == after.body, "{}", path.display());
+                continue;
+            };
+            links += left.matches(LINK).count();
+            let start = came.bytes().zip(left.bytes()).take_while(|(one, other)| one == other).count();
+            let end = came.bytes().rev().zip(left.bytes().rev()).take_while(|(one, other)| one == other).count();
+            assert!(start + end >= came.trim_ascii_end().len(), "{}: something else changed", path.display());
+        }
+        assert!((1..=2).contains(&links), "{}: {links} links", path.display());
+    });
+    println!("{edited_messages} messages edited, {others} left alone");
 }
 
 /// Blanks aside, which parsers keep differently.

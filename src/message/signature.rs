@@ -14,6 +14,11 @@ pub fn signature_covers(head: &MessageHead, wire: &[u8], wanted: impl Fn(&str) -
     head.fields(wire).filter(is_signature).any(|field| signed_names(&field.unfolded()).iter().any(|name| wanted(name)))
 }
 
+/// Whether a signature speaks for the body, which every one does (RFC 6376 section 3.7; RFC 4870 before it).
+pub fn is_signed(head: &MessageHead, wire: &[u8]) -> bool {
+    head.fields(wire).any(|field| is_signature(&field) || field.is("ARC-Seal") || field.is("DomainKey-Signature"))
+}
+
 fn is_signature(field: &Field<'_>) -> bool {
     field.is("DKIM-Signature") || field.is("ARC-Message-Signature")
 }
