@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::document::{Item, Table};
 use super::values::{Domain, Name, is_host};
 use crate::consent::limit::Limit;
+use crate::message::footer;
 use crate::policy::rules::{Controller, ControllerKind, Topic};
 use crate::smtp::address::EmailAddress;
 
@@ -41,6 +42,7 @@ fn read_controller(id: &str, table: &mut Table<'_>, owners: &mut BTreeMap<String
     let mailto = table.item("unsubscribe_mailto").map_or(Some(None), |item| read_mailto(&item).map(Some));
     let kind = table.word("kind", ControllerKind::Company, &[]);
     let links = table.item("optout_links").map_or_else(|| Some(Vec::new()), |item| item.each(read_https));
+    let footer = table.section("footer", read_footer);
     Some(Controller {
         id: id.to_owned(),
         name: name?,
@@ -51,6 +53,7 @@ fn read_controller(id: &str, table: &mut Table<'_>, owners: &mut BTreeMap<String
         unsubscribe_mailto: mailto?,
         kind,
         optout_links: links?,
+        footer,
     })
 }
 
@@ -91,6 +94,21 @@ fn is_language(text: &str) -> bool {
     let primary = text.split('-').next().unwrap_or_default();
     let alphanumeric = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     (2..=3).contains(&primary.len()) && primary.bytes().all(|byte| byte.is_ascii_lowercase()) && alphanumeric
+}
+
+/// What is said around the link that is added to a body.
+fn read_footer(table: &mut Table<'_>) -> BTreeMap<String, String> {
+    let read = |(language, item): (&str, Item<'_>)| {
+        if !is_language(language) {
+            return item.refuse_key("is no language; write footer = { fr = \"… {link}\", en = \"… {link}\" }");
+        }
+        let Name(text) = item.read()?;
+        match footer::check(&text) {
+            Ok(()) => Some((language.to_owned(), text)),
+            Err(error) => item.refuse(&error.to_string()),
+        }
+    };
+    table.entries().into_iter().filter_map(read).collect()
 }
 
 fn read_https(item: &Item<'_>) -> Option<String> {

@@ -3,11 +3,16 @@
 use super::pitfalls::pitfalls;
 use super::settings::{Settings, TlsMode};
 use super::values::is_loopback;
-use crate::policy::rules::{Condition, Policy};
+use crate::policy::rules::{BodyOptout, Condition, Policy};
 
 /// Everything about these settings and this policy that an operator should know of, a sentence each.
 pub fn warnings(settings: &Settings, policy: &Policy) -> Vec<String> {
     let mut told = pitfalls(policy);
+    if policy.knobs.body_optout == BodyOptout::Append && settings.public_web.is_none() {
+        told.push(
+            "body_optout is append, but without [web.public] there is no link to add: such mail is withheld".into(),
+        );
+    }
     warn_of_unknown_listeners(settings, policy, &mut told);
     warn_of_clear_text(settings, &mut told);
     warn_of_open_doors(settings, &mut told);

@@ -22,6 +22,14 @@ words! {
         StoreSilent = "store_silent",
         ServiceWaitsForStore = "service_waits_for_store",
         LinkDown = "link_down",
+        NoWayOut = "no_way_out",
+        NoPagesToLeadTo = "no_pages_to_lead_to",
+        BodyIsSecured = "body_is_secured",
+        BodyCharset = "body_charset",
+        BodyStructure = "body_structure",
+        BodyTooLong = "body_too_long",
+        BodyWithoutText = "body_without_text",
+        AuthorNotTheSenders = "author_not_the_senders",
         ObjectedTo = "objected_to",
         ObjectedToAll = "objected_to_all",
         ComplainedAbout = "complained_about",
@@ -120,6 +128,35 @@ impl Sentence {
                 "the unsubscribe link has been out of order since {on}",
                 "le lien de désinscription est hors service depuis le {on}",
             ],
+            S::NoWayOut => [
+                "the message offers no way out in its body",
+                "le corps du message n’offre aucun moyen de se désinscrire",
+            ],
+            S::NoPagesToLeadTo => {
+                ["none can be added without [web.public]", "aucun ne peut être ajouté sans [web.public]"]
+            }
+            S::BodyIsSecured => [
+                "none can be added to what is signed or encrypted",
+                "aucun ne peut être ajouté à ce qui est signé ou chiffré",
+            ],
+            S::BodyCharset => [
+                "none can be added in the charset its text is in",
+                "aucun ne peut être ajouté dans le jeu de caractères de son texte",
+            ],
+            S::BodyStructure => [
+                "none can be added where readers may disagree about its structure",
+                "aucun ne peut être ajouté là où sa structure se lit de plusieurs façons",
+            ],
+            S::BodyTooLong => [
+                "none can be added to a text longer than what is looked at",
+                "aucun ne peut être ajouté à un texte plus long que ce qui est examiné",
+            ],
+            S::BodyWithoutText => {
+                ["none can be added where there is no text to read", "aucun ne peut être ajouté sans texte à lire"]
+            }
+            S::AuthorNotTheSenders => {
+                ["the From address is not at a domain of {word}", "l’adresse From n’est pas sur un domaine de {word}"]
+            }
             S::ObjectedTo => {
                 ["objected to {topics} on {on} (event {event})", "s’est opposé à {topics} le {on} (événement {event})"]
             }

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use super::declared::Declared;
-use super::facts::MessageFacts;
+use super::facts::{BodyFacts, MessageFacts};
 use super::matching::{Reading, line};
 use super::reason::Reason;
-use super::rules::{Class, MixedAction, Policy, Rule};
+use super::rules::{Class, Controller, MixedAction, Policy, Rule};
 use super::ruling::Ruling;
 use crate::message::attention::names_a_function;
 use crate::smtp::address::ReversePath;
@@ -56,6 +56,10 @@ pub struct Classification {
     pub system: bool,
     /// The subject says for which function of a firm it is meant.
     pub names_a_function: bool,
+    /// Every From address is at a domain of the controller.
+    pub author_is_the_controllers: bool,
+    /// What was seen of the body, if it was looked at.
+    pub body: Option<BodyFacts>,
 }
 
 impl Classification {
@@ -65,6 +69,7 @@ impl Classification {
             controller: Some(controller.to_owned()),
             topics,
             families,
+            author_is_the_controllers: true,
             ..Classification::new(Class::Promotional, "topic", Vec::new())
         }
     }
@@ -77,7 +82,8 @@ pub fn classify(policy: &Policy, facts: &MessageFacts) -> Classification {
     let mut each = readings.iter().map(|fields| classify_reading(policy, &Reading::new(facts, fields)));
     // `readings` is never empty, see above.
     let first = each.next().expect("at least one reading");
-    each.fold(first, Classification::stricter).hold_to_few_topics()
+    let classification = each.fold(first, Classification::stricter).hold_to_few_topics();
+    Classification { body: facts.body.clone(), ..classification }
 }
 
 fn classify_reading(policy: &Policy, reading: &Reading<'_>) -> Classification {
@@ -171,6 +177,8 @@ impl Classification {
             refused: None,
             system: false,
             names_a_function: false,
+            author_is_the_controllers: false,
+            body: None,
         }
     }
 
@@ -212,6 +220,8 @@ impl Classification {
         }
         let pinned = pin.and_then(|pin| pin.controller.clone());
         self.controller = pinned.or_else(|| ruling.controller()).or_else(|| sender(policy, reading));
+        let controller = self.controller.as_ref().and_then(|id| policy.controllers.get(id));
+        self.author_is_the_controllers = controller.is_some_and(|controller| writes_for(controller, reading));
     }
 
     /// What section 4 says of a kind stands above a declared `service`, and above the signs of a mail system: E1 asks
@@ -289,6 +299,7 @@ impl Classification {
         }
         kept.refused = kept.refused.or(lesser.refused);
         kept.names_a_function &= lesser.names_a_function;
+        kept.author_is_the_controllers &= lesser.author_is_the_controllers;
         kept
     }
 }
@@ -304,6 +315,15 @@ fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
     if !list.contains(&item) {
         list.push(item);
     }
+}
+
+/// Whether every author is at a domain of this controller, and there is one.
+fn writes_for(controller: &Controller, reading: &Reading<'_>) -> bool {
+    let is_theirs = |domain: &str| controller.domains.iter().any(|own| own == domain);
+    reading.author_domains().is_some_and(|mut domains| {
+        let first = domains.next().is_some_and(is_theirs);
+        first && domains.all(is_theirs)
+    })
 }
 
 /// The controller that owns a From domain, or if nobody does the one that owns the envelope domain. Two owners are

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::because::{Because, Fact, Sentence};
 use super::bounce;
+use super::carriage::{Carriage, carriage};
 use super::classify::Classification;
 use super::customer::customer;
 use super::facts::MessageFacts;
@@ -66,12 +67,28 @@ pub fn decide(
     consultation: Consultation<'_>,
     now: Timestamp,
 ) -> Verdict {
-    let finding = find(policy, classification, recipient, consultation, now);
-    let alert = finding.basis == Some(Basis::Service) && classification.is_kind("mixed");
+    let found = find(policy, classification, recipient, consultation, now);
+    let (finding, carriage) = fit_to_be_sent(policy, classification, found);
+    let offer_in_an_order = finding.basis == Some(Basis::Service) && classification.is_kind("mixed");
     let mut verdict = Verdict::new(recipient.clone(), finding, policy.mode, &classification.topics);
     verdict.flags = classification.flags.clone();
-    verdict.alert = alert;
+    verdict.alert = offer_in_an_order || matches!(carriage, Carriage::WithWarning);
+    verdict.footer = matches!(carriage, Carriage::WithFooter);
     verdict
+}
+
+/// Advertising that may go has to be fit for it (E11).
+fn fit_to_be_sent(policy: &Policy, classification: &Classification, found: Finding) -> (Finding, Carriage) {
+    if found.decision != Decision::Allow || found.basis == Some(Basis::Service) {
+        return (found, Carriage::Fit);
+    }
+    match carriage(policy, classification) {
+        Carriage::Unfit { reason, because, also } => {
+            let secondary = also.into_iter().collect();
+            (Finding { secondary, ..Finding::block(reason, because) }, Carriage::Fit)
+        }
+        fit => (found, fit),
+    }
 }
 
 fn find(

@@ -11,7 +11,9 @@ use super::rules::{Class, Pin, Policy};
 use crate::message::head::{Field, MessageHead};
 use crate::smtp::address::ReversePath;
 
-/// The message as far as its class depends on it. Never the body.
+pub use crate::message::body::BodyFacts;
+
+/// The message as far as its decision depends on it. Never the body, only what was looked for in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageFacts {
     pub origin: Origin,
@@ -20,6 +22,9 @@ pub struct MessageFacts {
     pub recipients: usize,
     /// One for a clean header section; several when readers may disagree about it (R46).
     pub readings: Vec<Vec<FieldFact>>,
+    /// What was seen of the body; only that of advertising is looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<BodyFacts>,
     /// The names that were looked for, lower case: a field that is not among them was not kept, whether there or not.
     pub fields_kept: Vec<String>,
 }
@@ -62,7 +67,8 @@ impl MessageFacts {
         let keep = |fields: Vec<Field<'_>>| fields.iter().filter_map(|field| FieldFact::keep(field, &wanted)).collect();
         let mut readings: Vec<Vec<FieldFact>> = head.readings(wire).into_iter().map(keep).collect();
         readings.dedup();
-        MessageFacts { origin, envelope_from, recipients, readings, fields_kept: wanted.into_iter().collect() }
+        let fields_kept = wanted.into_iter().collect();
+        MessageFacts { origin, envelope_from, recipients, readings, body: None, fields_kept }
     }
 }
 

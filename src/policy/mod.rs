@@ -3,6 +3,7 @@
 pub mod because;
 mod bounce;
 pub mod bundle;
+mod carriage;
 pub mod classify;
 pub mod concern;
 mod customer;

@@ -151,6 +151,8 @@ pub struct Controller {
     pub kind: ControllerKind,
     /// Ways out accepted in a body beside our own.
     pub optout_links: Vec<String>,
+    /// Its wording of the way out that is added to a body, by language.
+    pub footer: BTreeMap<String, String>,
 }
 
 /// What mail is about: the purpose that consent is given for.
@@ -284,6 +286,11 @@ impl Policy {
     /// The controller that sends from this domain, given as a lower-case A-label.
     pub fn controller_of_domain(&self, domain_key: &str) -> Option<&Controller> {
         self.controllers.values().find(|controller| controller.domains.iter().any(|domain| domain == domain_key))
+    }
+
+    /// The ways out of a controller that are accepted in a body.
+    pub fn optout_links(&self, controller: Option<&str>) -> &[String] {
+        controller.and_then(|id| self.controllers.get(id)).map_or(&[], |controller| &controller.optout_links)
     }
 
     /// The topic of this path, or the one that was once called so.

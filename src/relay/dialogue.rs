@@ -93,6 +93,7 @@ impl Connection<'_> {
             envelope_from: envelope.from.clone(),
             recipients: envelope.recipients.len() + 1,
             readings: vec![Vec::new()],
+            body: None,
             fields_kept: Vec::new(),
         };
         let (known, seen) = match &pin.controller {

@@ -80,6 +80,7 @@ fn message(reference: &str, verdicts: Vec<RecordedVerdict>) -> MessageRecord {
         envelope_from: ReversePath::parse("news@c.example").unwrap(),
         recipients: verdicts.len(),
         readings: vec![Vec::new()],
+        body: None,
         fields_kept: vec!["from".into()],
     };
     MessageRecord {

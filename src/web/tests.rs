@@ -50,6 +50,7 @@ fn address(text: &str) -> EmailAddress {
 
 fn policy() -> Policy {
     let controller = Controller {
+        footer: BTreeMap::new(),
         id: "c".to_owned(),
         name: "Librairie <C>".to_owned(),
         domains: vec!["c.example".to_owned()],

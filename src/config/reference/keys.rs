@@ -140,6 +140,11 @@ const CONTROLLER: Section = Section {
             "[]",
             "Ways out in a body that count beside the gate's own: everything below these addresses",
         ),
+        key(
+            "footer",
+            "",
+            "The words around the link that `body_optout = \"append\"` adds, by language: `{ fr = \"… {link}\" }`",
+        ),
     ],
 };
 

@@ -92,6 +92,7 @@ fn facts(readings: &[&[(&str, &str)]]) -> MessageFacts {
         envelope_from: ReversePath::parse("bounces@c.example").unwrap(),
         recipients: 1,
         readings: readings.iter().map(|fields| reading(fields)).collect(),
+        body: None,
         fields_kept: Vec::new(),
     }
 }

@@ -80,6 +80,7 @@ fn message(class: &str, topics: &str) -> MessageFacts {
         envelope_from: ReversePath::parse("bounces@c.example").unwrap(),
         recipients: 1,
         readings: vec![fields],
+        body: None,
         fields_kept: Vec::new(),
     }
 }
