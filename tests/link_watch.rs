@@ -13,7 +13,7 @@ use support::http::request;
 use support::{Gate, Upstream};
 
 const ANNA: &str = "anna@x.example";
-const BOOKS: &str = "From: news@exemple.fr\r\nSubject: What is new\r\nX-Kind: newsletter\r\n\r\nThree novels.\r\n";
+const BOOKS: &str = "From: news@exemple.fr\r\nSubject: What is new\r\nX-Kind: newsletter\r\n\r\nThree novels.\r\nhttps://exemple.fr/desinscription/1\r\n";
 const ORDER: &str = "From: shop@exemple.fr\r\nSubject: Your order\r\n\r\nThank you.\r\n";
 
 /// The web server before the gate, on a port of its own that is closed at first.

@@ -12,7 +12,7 @@ use support::upstream::say;
 use support::{Act, Gate, Message, Upstream, Verb};
 
 const ANNA: &str = "anna@x.example";
-const BOOKS: &[u8] = b"From: news@exemple.fr\r\nSubject: What is new\r\nX-Kind: newsletter\r\n\r\nThree novels.\r\n";
+const BOOKS: &[u8] = b"From: news@exemple.fr\r\nSubject: What is new\r\nX-Kind: newsletter\r\n\r\nThree novels.\r\nhttps://exemple.fr/desinscription/1\r\n";
 
 fn opt_in(address: &str) -> String {
     json!({

@@ -11,7 +11,7 @@ use support::{Act, Gate, Upstream, Verb};
 
 const SENDER: &str = "bounces@exemple.fr";
 const BOOKS: &str = "From: =?utf-8?q?Librairie?= <news@exemple.fr>\r\nSubject: What is new\r\nX-Kind: newsletter\r\n\
-    Message-ID: <1@exemple.fr>\r\n\r\nThe body nobody is to see in a report.\r\n";
+    Message-ID: <1@exemple.fr>\r\n\r\nThe body nobody is to see in a report.\r\nhttps://exemple.fr/desinscription/1\r\n";
 
 /// Structure, fields and defects of a message, as JSON.
 const READER: &str = r#"

@@ -17,7 +17,7 @@ use support::{Client, DEADLINE, Gate, Message, Upstream};
 
 const CONSENT: &str = r#"{"address":"anna@example.net","controller":"shop","type":"opt_in","topics":["offers/books"],"at":"2026-01-05T10:00:00Z","actor":"person","mechanism":"unticked_box_ticked","text_version":"v1","source":"the shop's order form"}"#;
 const NEWSLETTER: &[u8] = b"From: Librairie <news@exemple.fr>\r\nTo: you@example.net\r\nSubject: new books\r\n\
-    Message-ID: <n1@exemple.fr>\r\nX-Kind: newsletter\r\n\r\nMany new books.\r\n";
+    Message-ID: <n1@exemple.fr>\r\nX-Kind: newsletter\r\n\r\nMany new books.\r\nhttps://exemple.fr/desinscription/1\r\n";
 const ORDER: &[u8] = b"From: Librairie <shop@exemple.fr>\r\nTo: you@example.net\r\nSubject: your order\r\n\
     Message-ID: <o1@exemple.fr>\r\n\r\nIt is on its way.\r\n";
 
@@ -51,7 +51,7 @@ fn from_one_postfix_through_the_gate_into_the_mailbox_of_another() {
     );
     assert!(copy.contains("\nList-Unsubscribe: <http://127.0.0.1:8080/u/"), "{copy}");
     assert!(copy.contains("\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\n"), "{copy}");
-    assert!(copy.ends_with("\nMany new books.\n"), "{copy}");
+    assert!(copy.ends_with("\nMany new books.\nhttps://exemple.fr/desinscription/1\n"), "{copy}");
 }
 
 /// One order in, one order out.

@@ -10,7 +10,7 @@ use jiff::{Span, Timestamp, Zoned};
 use serde_json::{Value, json};
 use support::{Gate, Upstream};
 
-const NEWSLETTER: &str = "From: news@exemple.fr\r\nSubject: What is new\r\nX-Kind: newsletter\r\n\r\nThree novels.\r\n";
+const NEWSLETTER: &str = "From: news@exemple.fr\r\nSubject: What is new\r\nX-Kind: newsletter\r\n\r\nThree novels.\r\nhttps://exemple.fr/desinscription/1\r\n";
 const NOTICE: &str = "From: shop@exemple.fr\r\nSubject: Your data\r\nX-Consentry-Class: service\r\n\
     X-Consentry-Kind: deletion_notice\r\n\r\nDo you want to stay?\r\n";
 

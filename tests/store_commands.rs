@@ -67,7 +67,7 @@ const CONSENT: [&str; 10] = [
     "person",
 ];
 
-const NEWSLETTER: &str = "From: News <news@exemple.fr>\nSubject: Hi\nX-Kind: books\n\n.a line with a dot\n";
+const NEWSLETTER: &str = "From: News <news@exemple.fr>\nSubject: Hi\nX-Kind: books\n\n.a line with a dot\nhttps://exemple.fr/desinscription/1\n";
 
 #[test]
 fn a_store_that_is_not_there_is_a_failure_and_not_an_empty_one() {
@@ -135,8 +135,9 @@ fn an_event_that_means_nothing_to_the_policy_is_not_recorded() {
 fn a_message_is_explained_by_who_may_get_it() {
     let place = Place::new();
     let policy = std::fs::read_to_string(place.path().join("policy.toml")).unwrap();
+    let links = "optout_links = [\"https://exemple.fr/desinscription/\"]\nlanguages =";
     let rule = "\n[[rule]]\nid = \"books\"\nwhen.header.\"X-Kind\" = { equals = \"books\" }\nclass = \"promotional\"\ntopics = [\"offers\"]\n";
-    place.write("policy.toml", &(policy.replace("\"monitor\"", "\"enforce\"") + rule));
+    place.write("policy.toml", &(policy.replace("\"monitor\"", "\"enforce\"").replace("languages =", links) + rule));
     place.store_text();
     place.record("anna@x.example", &CONSENT);
     let (lf, crlf) = (place.write("lf.eml", NEWSLETTER), place.write("crlf.eml", &NEWSLETTER.replace('\n', "\r\n")));

@@ -14,10 +14,12 @@ use super::moment::Moment;
 use super::{ANSWER_IS_NO, CliError, Globals};
 use crate::config::{self, ListenerSettings, Settings, load_policy, parse_sources};
 use crate::consent::state::Consulted;
+use crate::message::body::BodyScan;
 use crate::message::head::{HeadLimits, MessageHead};
+use crate::message::way_out::WaysOut;
 use crate::policy::classify::{ALWAYS_READ, Classification, classify};
 use crate::policy::decide::Consultation;
-use crate::policy::facts::MessageFacts;
+use crate::policy::facts::{BodyFacts, MessageFacts};
 use crate::policy::link::{decide_with_link, decide_with_link_again};
 use crate::policy::rules::Policy;
 use crate::policy::verdict::{Decision, Verdict};
@@ -121,7 +123,10 @@ fn fresh(args: &Args, globals: &Globals, path: &PathBuf) -> Result<Explanation, 
     let from = envelope_from(args.from.as_deref(), &head, &wire)?;
     let origin = settings.origin(listener, args.credential.as_deref(), args.client);
     let facts = MessageFacts::gather(&policy, origin, from, args.to.len(), &head, &wire);
-    let classification = classify(&policy, &facts);
+    let mut classification = classify(&policy, &facts);
+    if classification.asks_about_the_recipient() {
+        classification.body = Some(look_at_body(&settings, &policy, &classification, &head, &wire));
+    }
 
     let mut notes = head.anomalies().notes();
     let consulted = consult(&settings, &classification, &args.to);
@@ -142,6 +147,20 @@ fn fresh(args: &Args, globals: &Globals, path: &PathBuf) -> Result<Explanation, 
     let verdicts = verdicts.collect();
     let (recorded, erased) = (Vec::new(), Vec::new());
     Ok(Explanation { reference: None, at, policy, classification, verdicts, recorded, erased, notes })
+}
+
+fn look_at_body(
+    settings: &Settings,
+    policy: &Policy,
+    classification: &Classification,
+    head: &MessageHead,
+    wire: &[u8],
+) -> BodyFacts {
+    let pages = settings.public_web.as_ref().map(|web| web.base_url.as_str());
+    let ways = WaysOut::new(pages, policy.optout_links(classification.controller.as_deref()));
+    let mut scan = BodyScan::new(head, wire, &ways, false);
+    scan.feed(&wire[head.body_start()..]);
+    scan.finish().facts
 }
 
 /// As the live path: mail whose verdict depends on nobody's consent asks nothing. With since when our link is failing.
@@ -199,6 +218,9 @@ fn recorded(args: &Args, globals: &Globals, reference: &str) -> Result<Recorded,
     let at = args.at.map_or(story.message.at, |at| at.resolve(Timestamp::now()));
     let classification = classify(&policy, &facts);
     let mut notes = unkept_fields(&policy, &facts);
+    if facts.body.is_none() && args.policy.is_some() && classification.asks_about_the_recipient() {
+        notes.push("the body was not looked at then: whether it offers a way out is not judged".into());
+    }
     let mut verdicts = Vec::new();
     let (erased, recorded): (Vec<_>, Vec<_>) = story.decisions.drain(..).partition(|decision| decision.erased);
     for decision in &recorded {

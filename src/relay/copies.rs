@@ -8,13 +8,12 @@ use super::answer::{CopyOutcome, ReportChannel, final_reply};
 use super::gate::Worker;
 use super::hop::{Handing, Hop};
 use super::notify::{self, Undelivered};
-use super::personal::{self, ListPlan};
+use super::personal::{self, ListPlan, PersonalEdits};
 use super::record;
 use super::tls::Stream;
 use super::transaction::{Answer, Mail, Transaction};
 use super::upstream::{Content, Handover};
 use crate::config::Ledger;
-use crate::message::edit::HeaderEdits;
 use crate::message::head::MessageHead;
 use crate::policy::decide::Consultation;
 use crate::policy::disposition::{Disposition, is_personal};
@@ -139,22 +138,23 @@ impl Fanout {
 
     async fn hand_over(&self, transaction: &mut Transaction<'_>, hop: &mut Hop, n: usize) -> Handover {
         let verdict = &transaction.verdicts[n];
-        let mut edits = HeaderEdits::default();
-        if is_personal(verdict) {
-            personal::add_fields(transaction, n, &self.plan, &mut edits);
-        }
-        let head = transaction.edited_head(&mut edits);
-        let Some(permit) = verdict.permit() else {
+        let edits = match is_personal(verdict) {
+            true => personal::edits(transaction, n, &self.plan),
+            false => Some(PersonalEdits::default()),
+        };
+        let (Some(permit), Some(mut edits)) = (verdict.permit(), edits) else {
             return Handover::Withdrawn(Reply::gate_fault(&transaction.mail.reference));
         };
+        let head = transaction.edited_head(&mut edits.head);
         let envelope = &transaction.mail.envelope;
+        let parameters = envelope.parameters.for_content_grown_by(edits.body.growth());
         let handing = Handing {
             from: &envelope.from,
-            parameters: &envelope.parameters,
+            parameters: &parameters,
             recipients: vec![(permit, &envelope.recipients[n].parameters)],
         };
-        let content =
-            Content { head: &head, spool: &mut transaction.mail.spool, body_start: transaction.head.body_start() };
+        let (spool, body_start) = (&mut transaction.mail.spool, transaction.head.body_start());
+        let content = Content { head: &head, spool, body_start, body: edits.body };
         let name = recipient_digest(&verdict.recipient);
         let commit = commit_point(transaction.worker, transaction.client, &transaction.mail.reference, self.key, name);
         hop.hand_over(&handing, content, &commit).await

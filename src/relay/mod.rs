@@ -1,6 +1,7 @@
 //! The SMTP path: accept, ask upstream, take the message, decide, act, answer.
 
 mod answer;
+mod body;
 mod connection;
 mod copies;
 mod dialogue;

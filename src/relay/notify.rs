@@ -7,6 +7,7 @@ use super::spool::Spool;
 use super::transaction::Transaction;
 use super::upstream::{Content, Handover};
 use crate::consent::state::Consulted;
+use crate::message::body_edit::BodyEdits;
 use crate::message::notice::{Cause, Notice, WithheldRecipient};
 use crate::policy::classify::Classification;
 use crate::policy::decide::{Consultation, decide};
@@ -81,7 +82,8 @@ pub async fn hand_over(
         },
         recipients: vec![(permit, &parameters)],
     };
-    hop.hand_over(&handing, Content { head: &[], spool: &mut spool, body_start: 0 }, commit).await
+    hop.hand_over(&handing, Content { head: &[], spool: &mut spool, body_start: 0, body: BodyEdits::default() }, commit)
+        .await
 }
 
 fn compose(transaction: &Transaction<'_>, to: &EmailAddress, undelivered: &[Undelivered]) -> Vec<u8> {

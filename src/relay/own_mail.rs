@@ -16,6 +16,7 @@ use super::spool::Spool;
 use super::upstream::{Content, Handover, Upstream, UpstreamError};
 use crate::config::JournalService;
 use crate::consent::state::Consulted;
+use crate::message::body_edit::BodyEdits;
 use crate::message::head::{HeadLimits, MessageHead};
 use crate::message::own::{Letter, Letterhead};
 use crate::policy::classify::{Classification, classify};
@@ -199,7 +200,7 @@ impl Draft {
             Ok(()) => {
                 let recipients = vec![(permit, &recipient.parameters)];
                 let handing = Handing { from: &from, parameters: &parameters, recipients };
-                let content = Content { head: &[], spool: &mut spool, body_start: 0 };
+                let content = Content { head: &[], spool: &mut spool, body_start: 0, body: BodyEdits::default() };
                 Attempt::of(hop.hand_over(&handing, content, &nothing_to_commit).await)
             }
             Err(attempt) => attempt,

@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use super::body;
 use super::transaction::Transaction;
 use crate::consent::token::UnsubscribeToken;
+use crate::message::body_edit::BodyEdits;
 use crate::message::edit::HeaderEdits;
 use crate::message::list::{self, ListFields};
 use crate::policy::rules::{ExistingListHeaders, OnSigned};
@@ -55,21 +57,41 @@ impl ListPlan {
     }
 }
 
-/// Adds this recipient's fields to the edits of its copy.
-pub fn add_fields(transaction: &Transaction<'_>, n: usize, plan: &ListPlan, edits: &mut HeaderEdits) {
-    if *plan != ListPlan::Replace {
-        return;
+/// What one recipient's copy says differently.
+#[derive(Default)]
+pub struct PersonalEdits {
+    pub head: HeaderEdits,
+    pub body: BodyEdits,
+}
+
+/// The edits of the copy of the recipient at this position. `None`: it is to carry a link and none can be sealed.
+pub fn edits(transaction: &Transaction<'_>, n: usize, plan: &ListPlan) -> Option<PersonalEdits> {
+    let mut edits = PersonalEdits::default();
+    let in_body = body::is_personal(transaction, n);
+    if *plan != ListPlan::Replace && !in_body {
+        return Some(edits);
     }
     let Some(link) = one_click_link(transaction, n) else {
-        return;
+        return (!transaction.verdicts[n].footer).then_some(edits);
     };
+    if *plan == ListPlan::Replace {
+        add_fields(transaction, &link, &mut edits.head);
+    }
+    if in_body {
+        edits.body = body::edits(transaction, n, &link);
+    }
+    Some(edits)
+}
+
+/// Adds the list fields with this link.
+fn add_fields(transaction: &Transaction<'_>, link: &str, edits: &mut HeaderEdits) {
     let policy = &transaction.mail.policy;
     let wire = transaction.mail.spool.memory();
     let controller = transaction.classification.controller.as_ref().and_then(|id| policy.controllers.get(id));
     let topic = transaction.classification.topics.first().and_then(|path| policy.topic(path));
     let list_id = topic.map(|topic| policy.list_id_of(topic));
     edits.insert.extend(list::list_fields(&ListFields {
-        one_click: &link,
+        one_click: link,
         mailto: controller.and_then(|controller| controller.unsubscribe_mailto.as_deref()),
         list_id: list_id.as_deref().filter(|_| !list::has_list_id(&transaction.head, wire)),
         list_label: topic.map_or("", |topic| policy.label_of(topic)),

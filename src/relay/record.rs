@@ -8,7 +8,7 @@ use super::personal::ListPlan;
 use super::transaction::{Mail, Transaction};
 use crate::message::list;
 use crate::policy::classify::Classification;
-use crate::policy::disposition::{Disposition, distinct};
+use crate::policy::disposition::{Disposition, distinct, is_personal};
 use crate::policy::facts::MessageFacts;
 use crate::policy::rules::{Mode, Policy};
 use crate::policy::verdict::{Basis, Decision, Reason, Verdict};
@@ -171,6 +171,7 @@ fn message_id(transaction: &Transaction<'_>) -> Option<String> {
 
 fn notes(transaction: &Transaction<'_>, disposition: &Disposition) -> Vec<String> {
     let mut notes = transaction.mail.notes.clone();
+    notes.extend(way_out_note(transaction).map(String::from));
     if !matches!(disposition, Disposition::Copies { .. }) {
         return notes;
     }
@@ -182,6 +183,16 @@ fn notes(transaction: &Transaction<'_>, disposition: &Disposition) -> Vec<String
         notes.push("unsub_kept_without_one_click".into());
     }
     notes
+}
+
+/// What is said of a body without a way out that goes all the same.
+fn way_out_note(transaction: &Transaction<'_>) -> Option<&'static str> {
+    let offers_none = transaction.facts.body.as_ref().is_some_and(|body| body.way_out.is_none());
+    if transaction.verdicts.iter().any(|verdict| verdict.footer) {
+        return Some("footer");
+    }
+    let passes = |verdict: &Verdict| verdict.decision == Decision::Allow && is_personal(verdict);
+    (offers_none && transaction.verdicts.iter().any(passes)).then_some("no_way_out")
 }
 
 /// What became of one recipient's copy: into the journal with the next group commit, and into the log. Where a place

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::body;
 use super::copies;
 use super::gate::{Door, Worker};
 use super::hop::{Handing, Hop};
@@ -15,6 +16,7 @@ use super::tls::Stream;
 use super::upstream::Content;
 use crate::config::{JournalService, MalformedHeader};
 use crate::consent::state::Consulted;
+use crate::message::body_edit::{BodyEdits, BodyPlan};
 use crate::message::edit::HeaderEdits;
 use crate::message::head::{HeadError, HeadLimits, MessageHead};
 use crate::message::trace::{self, Protocol};
@@ -71,6 +73,8 @@ pub struct Transaction<'a> {
     pub client: &'a Stream,
     pub mail: Mail,
     pub head: MessageHead,
+    /// Where a copy may say something of its own.
+    pub body: BodyPlan,
     pub facts: MessageFacts,
     pub classification: Classification,
     pub verdicts: Vec<Verdict>,
@@ -167,6 +171,7 @@ impl<'a> Transaction<'a> {
             client,
             mail,
             head,
+            body: BodyPlan::default(),
             facts,
             classification,
             verdicts: Vec::new(),
@@ -181,6 +186,7 @@ impl<'a> Transaction<'a> {
 
     /// Decides until the decision is on record with the places it takes; an error is the reply for one that cannot be.
     async fn settle_on_a_course(&mut self) -> Result<Disposition, Reply> {
+        self.look_at_body()?;
         for _ in 0..MOST_DECISIONS {
             self.judge().await;
             let disposition = Disposition::of(&self.mail.policy, &self.verdicts);
@@ -198,6 +204,21 @@ impl<'a> Transaction<'a> {
         }
         tracing::warn!(r#ref = self.mail.reference, "too many other messages to the same recipient");
         Err(self.fault())
+    }
+
+    /// Only advertising is looked into: it has to carry a way out (E11).
+    fn look_at_body(&mut self) -> Result<(), Reply> {
+        if !self.classification.asks_about_the_recipient() {
+            return Ok(());
+        }
+        let looked = body::look(self.worker, &mut self.mail, &self.head, &self.classification).map_err(|error| {
+            tracing::error!(r#ref = self.mail.reference, "the message cannot be read back: {error}");
+            self.fault()
+        })?;
+        self.body = looked.plan;
+        self.facts.body = Some(looked.facts.clone());
+        self.classification.body = Some(looked.facts);
+        Ok(())
     }
 
     /// Consults and decides.
@@ -402,7 +423,8 @@ impl Transaction<'_> {
             .filter_map(|(verdict, to)| Some((verdict.permit()?, &to.parameters)))
             .collect();
         let handing = Handing { from: &envelope.from, parameters: &envelope.parameters, recipients };
-        let content = Content { head: &head, spool: &mut self.mail.spool, body_start: self.head.body_start() };
+        let (spool, body_start) = (&mut self.mail.spool, self.head.body_start());
+        let content = Content { head: &head, spool, body_start, body: BodyEdits::default() };
         let commit = copies::commit_point(self.worker, self.client, &reference, ledger_key, name);
         let handover = hop.hand_over(&handing, content, &commit).await;
         let (result, reply) = copies::settle(self.worker, &reference, handover, ledger_key, name).await;

@@ -23,7 +23,12 @@ fn on_a_listener_for_advertising_nothing_is_service_mail() {
         .listener("may_send = [\"promotional\"]")
         .listener("trust_headers = true")
         .start();
-    let marked = [b"X-Consentry-Class: service\r\nX-Consentry-Topics: offers/books\r\n", ORDER].concat();
+    let marked = [
+        b"X-Consentry-Class: service\r\nX-Consentry-Topics: offers/books\r\n",
+        ORDER,
+        b"https://exemple.fr/desinscription/1\r\n",
+    ]
+    .concat();
     import(&gate, &[opt_in(ANNA, "offers/books")]);
     assert!(send(&gate, &[CARL], &marked).contains("(CONSENT_NONE)"));
     assert!(send(&gate, &[ANNA], &marked).starts_with("250"));

@@ -15,3 +15,4 @@ mod proof;
 mod reload;
 mod shop;
 mod trust;
+mod way_out;

@@ -28,7 +28,9 @@ fn with_controller_and_topics_every_refusal_comes_at_rcpt() {
     client.command("DATA", "554 5.5.1");
     client.command(&format!("RCPT TO:<{ANNA}>"), "250");
     client.command("DATA", "354");
-    client.write(b"From: news@exemple.fr\r\nSubject: no mark at all\r\n\r\nhello\r\n.\r\n");
+    client.write(
+        b"From: news@exemple.fr\r\nSubject: no mark at all\r\n\r\nhello https://exemple.fr/desinscription/1\r\n.\r\n",
+    );
     let reply = client.expect("250");
     assert!(!reply.contains("withheld"), "the client knows them already: {reply}");
     client.quit();

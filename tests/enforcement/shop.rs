@@ -13,7 +13,7 @@ pub const BOB: &str = "bob@y.example";
 pub const CARL: &str = "carl@z.example";
 
 pub const BOOKS: &[u8] = b"From: news@exemple.fr\r\nTo: readers@exemple.fr\r\nSubject: What is new\r\nX-Kind: newsletter\r\n\
-    Date: Sat, 21 Nov 2026 10:00:00 +0100\r\nMessage-ID: <1@exemple.fr>\r\n\r\nThree novels.\r\n.\r\n..and one poem\r\n";
+    Date: Sat, 21 Nov 2026 10:00:00 +0100\r\nMessage-ID: <1@exemple.fr>\r\n\r\nThree novels.\r\n.\r\n..and one poem\r\nhttps://exemple.fr/desinscription/1\r\n";
 pub const ORDER: &[u8] =
     b"From: shop@exemple.fr\r\nSubject: Your order\r\nList-Unsubscribe: <https://exemple.fr/own>\r\n\
     Message-ID: <2@exemple.fr>\r\n\r\nThank you.\r\n";

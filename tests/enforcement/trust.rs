@@ -37,7 +37,7 @@ fn what_a_trusted_mailer_says_decides_and_is_removed_all_the_same() {
     let mut gate = Gate::builder(upstream.address).listener("trust_headers = true").start();
     import(&gate, &[opt_in(ANNA, "offers/music"), opt_in(BOB, "offers/books")]);
     let said = "X-Consentry-Class: promotional\r\nX-Consentry-Topics: offers/music\r\n";
-    let plain = b"From: news@exemple.fr\r\nSubject: concerts\r\n\r\nhello\r\n";
+    let plain = b"From: news@exemple.fr\r\nSubject: concerts\r\n\r\nhello https://exemple.fr/desinscription/1\r\n";
     assert!(send(&gate, &[ANNA], &with(said, plain)).starts_with("250"));
     assert!(send(&gate, &[BOB], &with(said, plain)).contains("(CONSENT_TOPIC)"));
     assert_eq!(without_added(&copies(&upstream)[0]), plain);

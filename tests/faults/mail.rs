@@ -20,7 +20,7 @@ pub fn order(id: &str) -> Vec<u8> {
 
 /// Advertising for `offers/books`.
 pub fn newsletter(id: &str) -> Vec<u8> {
-    format!("From: news@exemple.fr\r\nSubject: New books\r\nX-Kind: newsletter\r\nX-Id: {id}\r\n\r\nThree novels.\r\n")
+    format!("From: news@exemple.fr\r\nSubject: New books\r\nX-Kind: newsletter\r\nX-Id: {id}\r\n\r\nThree novels.\r\nhttps://exemple.fr/desinscription/1\r\n")
         .into_bytes()
 }
 

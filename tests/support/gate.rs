@@ -29,6 +29,7 @@ languages = ["fr", "en"]
 privacy_url = "https://exemple.fr/confidentialite"
 contact = "dpo@exemple.fr"
 kind = "company"
+optout_links = ["https://exemple.fr/desinscription/"]
 
 [topic."offers/books"]
 controller = "shop"

@@ -115,6 +115,7 @@ impl Explanation {
             ("last day", verdict.last_day.map_or_else(|| "-".into(), |day| day.to_string())),
             ("flags", codes(&verdict.flags)),
             ("alert", if verdict.alert { "the owner of the template is to be warned".into() } else { "-".into() }),
+            ("footer", if verdict.footer { "a way out is added to the body".into() } else { "-".into() }),
             ("reply", or_dash(self.reply(verdict).as_deref())),
         ];
         if let Some(recorded) = recorded {

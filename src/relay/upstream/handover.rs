@@ -5,22 +5,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::connection::write;
 use super::{UpstreamConnection, UpstreamError};
+use crate::message::body_edit::{BodyEdits, BodyWriter};
 use crate::policy::verdict::Permit;
 use crate::relay::spool::Spool;
 use crate::smtp::data::WireCheck;
 use crate::smtp::reply::Reply;
 
-/// What is sent as message content: the edited head, then the rest of the spool.
+/// What is sent as message content: the edited head, then the rest of the spool with the edits of this copy.
 pub struct Content<'a> {
     pub head: &'a [u8],
     pub spool: &'a mut Spool,
     pub body_start: usize,
+    pub body: BodyEdits,
 }
 
 impl Content<'_> {
     /// The same content for another attempt.
     pub fn again(&mut self) -> Content<'_> {
-        Content { head: self.head, spool: self.spool, body_start: self.body_start }
+        Content { head: self.head, spool: self.spool, body_start: self.body_start, body: self.body.clone() }
     }
 }
 
@@ -96,6 +98,7 @@ impl UpstreamConnection {
     async fn write_content(&mut self, content: Content<'_>) -> Result<Vec<u8>, UpstreamError> {
         let mut check = WireCheck::default();
         let mut pending = content.head.to_vec();
+        let mut body = BodyWriter::new(&content.body, content.body_start as u64);
         let mut pieces = content.spool.read_from(content.body_start).map_err(|_| UpstreamError::Closed)?;
         loop {
             let piece = pieces.next_piece().map_err(|_| UpstreamError::Closed)?;
@@ -107,8 +110,9 @@ impl UpstreamConnection {
                 write(&mut self.stream, &pending, self.patience.write).await?;
                 pending.clear();
             }
-            pending.extend_from_slice(piece);
+            body.write(piece, &mut pending);
         }
+        body.finish(&mut pending);
         check.check(&pending).map_err(|_| UpstreamError::Protocol("content not in wire form"))?;
         check.finish().map_err(|_| UpstreamError::Protocol("content not in wire form"))?;
         pending.extend_from_slice(b".\r\n");

@@ -28,6 +28,11 @@ pub struct RcptParameters {
 }
 
 impl MailParameters {
+    /// The same for content that is so much longer (RFC 1870): it is still an estimate.
+    pub fn for_content_grown_by(&self, octets: u64) -> MailParameters {
+        MailParameters { size: self.size.map(|size| size.saturating_add(octets)), ..self.clone() }
+    }
+
     pub(super) fn parse(text: &str) -> Result<MailParameters, CommandError> {
         let mut parameters = MailParameters::default();
         for (keyword, value) in words(text) {
