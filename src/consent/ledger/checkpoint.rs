@@ -4,11 +4,11 @@
 //!
 //! ```text
 //! consentry/gate.example.net
-//! 4711
-//! CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
-//! time 2026-05-15T10:00:00Z
+//! 4
+//! 0hDitWMnjaAs7F1z+rm98pPwH73Jjocs5IoNuHJAKw4=
+//! time 2026-11-21T23:46:41.767515Z
 //!
-//! — consentry/gate.example.net Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=
+//! — consentry/gate.example.net MyVqTDKvhTOVMUywhaHG+J2hpUnxrT8/1HupIHjR82g5iyl9/7kkchr22OYS6P1sNq5CfKDBszLPxCNpl3KnH6nXFQU=
 //! ```
 
 use std::fmt;
@@ -253,6 +253,19 @@ mod tests {
         for wrong in ["", "a+b", "consentry/gate+00000000+AQ==", &own.to_string().replace("gate", "gaze")] {
             assert_eq!(PublicKey::parse(wrong), Err(CheckpointError::PublicKey), "{wrong}");
         }
+    }
+
+    /// The example above, with its key.
+    #[test]
+    fn the_note_in_the_documentation_is_one() {
+        let documented = include_str!("../../../docs/evidence.md");
+        let block = |start: &str| {
+            let from = documented.find(start).unwrap();
+            &documented[from..from + documented[from..].find("```").unwrap()]
+        };
+        let key = PublicKey::parse(block("consentry/gate.example.net+")).unwrap();
+        let note = block("consentry/gate.example.net\n");
+        assert_eq!(Checkpoint::open(note, &[key.key]).unwrap().size, 4);
     }
 
     #[test]
