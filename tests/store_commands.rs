@@ -85,7 +85,8 @@ fn what_was_recorded_is_shown_with_what_it_comes_to() {
     place.record("anna@x.example", &CONSENT);
     place.record("bob+tag@y.example", &["--type", "object", "--note", "by phone"]);
 
-    assert!(place.run(&["contact", "show", "ANNA@x.example"], 0).contains("OK_OPT_IN"));
+    let anna = place.run(&["contact", "show", "ANNA@x.example"], 0);
+    assert!(anna.contains("OK_OPT_IN") && anna.contains("ground") && anna.contains("opt_in"), "{anna}");
     assert!(place.run(&["contact", "show", "bob@y.example"], 0).contains("OBJ_GLOBAL"));
     assert!(place.run(&["contact", "show", "carl@z.example"], 1).contains("nothing is known"));
     let history = place.run(&["--json", "contact", "history", "bob+tag@y.example"], 0);

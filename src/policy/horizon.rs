@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use serde::Serialize;
 
 use super::customer::Customer;
 use super::generic::desk;
@@ -21,7 +22,7 @@ use crate::consent::state::Consulted;
 use crate::smtp::address::EmailAddress;
 
 /// One ground on which a controller may write to a person, or might have until its last day.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ground {
     pub basis: Basis,
     /// The topics it is good for and that nobody objected to. Empty: an objection stands against all of it.
@@ -37,7 +38,7 @@ pub struct Ground {
 }
 
 /// All grounds between one controller and one person.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Horizon {
     /// The day of the question, in the zone of the policy.
     pub today: Date,

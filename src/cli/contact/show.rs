@@ -15,6 +15,7 @@ use crate::consent::event::RecordedEvent;
 use crate::consent::state::{Consulted, Suppression};
 use crate::policy::classify::Classification;
 use crate::policy::decide::{Consultation, decide};
+use crate::policy::horizon::{Ground, Horizon, horizon};
 use crate::policy::rules::{Controller, Policy, Topic};
 use crate::policy::verdict::Verdict;
 use crate::smtp::address::EmailAddress;
@@ -27,6 +28,8 @@ struct View<'a> {
     suppressed: Option<Suppression>,
     /// What a message on each topic would meet now.
     topics: Vec<(&'a Topic, Verdict)>,
+    /// Until when, on which ground.
+    horizon: Horizon,
 }
 
 pub(super) fn state(address: &EmailAddress, globals: &Globals) -> Result<ExitCode, CliError> {
@@ -61,7 +64,8 @@ fn view<'a>(
     let topics = policy.topics.values().filter(|topic| topic.controller == controller.id);
     let topics = topics.map(|topic| (topic, verdict(topic))).collect();
     let events = known.exact.as_ref().map_or(0, |state| state.events.len());
-    Ok(View { controller, events, suppressed: known.suppressed, topics })
+    let horizon = horizon(policy, &controller.id, address, &known, now);
+    Ok(View { controller, events, suppressed: known.suppressed, topics, horizon })
 }
 
 /// A plain promotional message on one topic.
@@ -101,8 +105,32 @@ fn as_text(
             ]);
         }
         _ = writeln!(text, "{table}");
+        if !view.horizon.grounds.is_empty() {
+            _ = writeln!(text, "\n{}", grounds(&view.horizon, coloured));
+        }
     }
     text
+}
+
+/// What holds, and what held once.
+fn grounds(horizon: &Horizon, coloured: bool) -> comfy_table::Table {
+    let mut table = table::table(&["ground", "for", "only", "until", "events"], coloured);
+    let only = |ground: &Ground| {
+        let confined: Vec<&String> = ground.families.iter().chain(&ground.functions).collect();
+        if confined.is_empty() { "-".to_owned() } else { list(&confined) }
+    };
+    for ground in &horizon.grounds {
+        let topics = if ground.topics.is_empty() { "nothing: objected".into() } else { list(&ground.topics) };
+        let over = if ground.last_day < horizon.today { " (over)" } else { "" };
+        table.add_row([
+            ground.basis.to_string(),
+            topics,
+            only(ground),
+            format!("{}{over}", ground.last_day),
+            list(&ground.events.iter().map(i64::to_string).collect::<Vec<_>>()),
+        ]);
+    }
+    table
 }
 
 fn as_json(
@@ -125,6 +153,8 @@ fn as_json(
             "controller": view.controller.id,
             "topics": view.topics.iter().map(topic).collect::<Vec<_>>(),
             "suppressed": view.suppressed,
+            "grounds": view.horizon.grounds,
+            "kept_until": view.horizon.kept_until,
             "events": state.map(|state| state.events.iter().map(event_json).collect::<Vec<_>>()),
         })
     });
