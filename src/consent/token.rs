@@ -217,6 +217,14 @@ impl HashKeys {
         self.0.iter().map(|hash_key| hash(hash_key, controller, &format!("\0id\0{id}"))).collect()
     }
 
+    /// The same keys, with the one at this place in use for what is new.
+    pub fn led_by(mut self, place: usize) -> HashKeys {
+        if place < self.0.len() {
+            self.0[..=place].rotate_right(1);
+        }
+        self
+    }
+
     /// The keys that chain the ledger.
     pub fn chain_keys(&self) -> ChainKeys {
         ChainKeys::new(&self.0)
@@ -374,6 +382,9 @@ mod tests {
         assert_eq!(both.all_hashes("c", "anna@x.example"), [hash, old.contact_hash("c", "anna@x.example")]);
         assert_ne!(hash, both.contact_hash("c", "bob@x.example"));
         assert_ne!(both.contact_hash("ab", "c"), both.contact_hash("a", "bc"));
+        let led = both.clone().led_by(1);
+        assert_eq!(led.contact_hash("c", "anna@x.example"), old.contact_hash("c", "anna@x.example"));
+        assert_eq!(led.all_hashes("c", "anna@x.example").len(), 2);
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Importer {
             )
             .optional()?;
         let (lookout, digest) = (Lookout::open(store)?, digest.to_owned());
-        let keys = LedgerKeys::new(hash_keys);
+        let keys = LedgerKeys::beside_others(&db, hash_keys, lookout.is_alone())?;
         let importer = Importer { db, place, keys, lookout, digest, budget: FIRST_BUDGET };
         Ok((importer, progress.unwrap_or_default()))
     }

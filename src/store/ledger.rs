@@ -30,6 +30,17 @@ impl LedgerKeys {
     pub fn new(hash: HashKeys) -> LedgerKeys {
         LedgerKeys { chain: hash.chain_keys(), hash }
     }
+
+    /// For writing beside others: who runs already may not know the newest key of the file yet, and could neither go on
+    /// from a head sealed with it nor recognise a person by it. So the key in use stays in use until somebody is alone.
+    pub fn beside_others(db: &Connection, hash: HashKeys, alone: bool) -> Result<LedgerKeys, StoreError> {
+        let keys = LedgerKeys::new(hash);
+        let in_use = match stored_head(db)? {
+            Some((head, seal)) if !alone => keys.chain.sealed_by(&head, &seal),
+            _ => None,
+        };
+        Ok(in_use.map_or_else(|| keys.clone(), |place| LedgerKeys::new(keys.hash.clone().led_by(place))))
+    }
 }
 
 /// The end of the chain within one transaction: opened at its start, since another process may have appended, and

@@ -41,7 +41,7 @@ use crate::consent::token::HashKeys;
 use crate::policy::rules::Policy;
 use deliveries::Copy;
 use ledger::{Chain, LedgerKeys, acts};
-use presence::Presence;
+use presence::{Lookout, Presence};
 use writer::{Change, Job, Writer, Written};
 
 pub use deliveries::Delivery;
@@ -89,10 +89,11 @@ struct Inner {
 impl Store {
     /// Opens or makes the store, brings its schema up to date, and starts the writer.
     pub fn open(path: &Path, hash_keys: HashKeys) -> Result<Store, StoreError> {
+        let alone = Lookout::open(path)?.is_alone();
         // A bulk import makes room for whoever is there, already while the store is opened.
         let presence = Presence::announce(path)?;
         let (db, place) = schema::open_writer(path)?;
-        let keys = Arc::new(LedgerKeys::new(hash_keys));
+        let keys = Arc::new(LedgerKeys::beside_others(&db, hash_keys, alone)?);
         // A ledger that does not hold is told of at the start, not by the first message.
         Chain::open(&*db.unchecked_transaction()?, &keys)?;
         let (jobs, waiting) = sync_channel(LONGEST_QUEUE);

@@ -13,6 +13,7 @@ use super::error::StoreError;
 use super::fold;
 use super::ledger::rows::{Cursor, EventRow, MessageRow, Recorded};
 use super::ledger::{Chain, LedgerKeys, acts};
+use super::presence::Lookout;
 use super::schema;
 use crate::consent::token::HashKeys;
 
@@ -40,7 +41,8 @@ pub struct Rebuild {
 impl Rebuild {
     pub fn open(store: &Path, hash_keys: HashKeys, write: bool) -> Result<Rebuild, StoreError> {
         let db = if write { schema::open_writer(store)?.0 } else { schema::open_reader(store)?.0 };
-        Ok(Rebuild { db, keys: LedgerKeys::new(hash_keys), write })
+        let keys = LedgerKeys::beside_others(&db, hash_keys, !write || Lookout::open(store)?.is_alone())?;
+        Ok(Rebuild { db, keys, write })
     }
 
     /// All that differs, in the order of the tables; `progress` hears how many rows of how many were looked at.

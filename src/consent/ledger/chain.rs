@@ -69,7 +69,12 @@ impl ChainKeys {
     }
 
     pub fn is_seal(&self, head: &Head, seal: &[u8]) -> bool {
-        self.0.iter().any(|key| hmac::verify(&key.head, &sealed(head), seal).is_ok())
+        self.sealed_by(head, seal).is_some()
+    }
+
+    /// The place of the key that a head was sealed with.
+    pub fn sealed_by(&self, head: &Head, seal: &[u8]) -> Option<usize> {
+        self.0.iter().position(|key| hmac::verify(&key.head, &sealed(head), seal).is_ok())
     }
 }
 

@@ -197,3 +197,23 @@ async fn a_journal_row_changes_in_no_other_way() {
         assert!(refused.contains("append-only"), "{statement}: {refused}");
     }
 }
+
+#[tokio::test]
+async fn whoever_writes_beside_a_gate_uses_the_key_that_the_gate_knows() {
+    let place = Place::new();
+    let gate = place.open();
+    gate.record_event(event(OBJECTION)).await.unwrap();
+    let beside = Store::open(&place.path(), keys(&[9, 7])).unwrap();
+    beside.record_event(erase("anna+news@x.example", "c")).await.unwrap();
+    beside.shutdown();
+    gate.record_event(consent("bob@y.example", "c")).await.unwrap();
+    let known = gate.reader().unwrap().consult("c", &[address("anna+news@x.example")]).unwrap().0;
+    assert!(known[0].suppressed.is_some(), "the gate recognises the objection");
+    gate.shutdown();
+
+    // Alone, the newest key is taken; from then on the older one alone is not enough.
+    let restarted = Store::open(&place.path(), keys(&[9, 7])).unwrap();
+    restarted.record_event(consent("carl@z.example", "c")).await.unwrap();
+    restarted.shutdown();
+    assert!(matches!(Store::open(&place.path(), keys(&[7])).err(), Some(StoreError::Ledger(_))));
+}
