@@ -24,11 +24,12 @@ pub enum Transfer {
 }
 
 impl Transfer {
+    /// Names are read as readers take them, `8bits` and `8-bit` too.
     pub fn named(value: &str) -> Transfer {
-        let token = value.trim().trim_end_matches(';').trim();
-        match token.to_ascii_lowercase().as_str() {
-            "" | "7bit" | "8bit" | "binary" => Transfer::Identity,
-            "quoted-printable" => Transfer::QuotedPrintable,
+        let letters = value.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| char::from(byte.to_ascii_lowercase()));
+        match letters.collect::<String>().as_str() {
+            "" | "7bit" | "7bits" | "8bit" | "8bits" | "binary" => Transfer::Identity,
+            "quotedprintable" => Transfer::QuotedPrintable,
             "base64" => Transfer::Base64,
             _ => Transfer::Unknown,
         }

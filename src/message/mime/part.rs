@@ -110,7 +110,7 @@ fn kind(main: &str, subtype: &str) -> Kind {
 }
 
 fn is_eight_bit(value: &str) -> bool {
-    ["8bit", "binary"].iter().any(|name| value.trim().eq_ignore_ascii_case(name))
+    value.trim_start().starts_with('8') || value.trim().eq_ignore_ascii_case("binary")
 }
 
 /// Whatever is not `inline` is an attachment (RFC 2183 section 2.8).

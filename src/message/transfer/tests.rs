@@ -40,6 +40,9 @@ fn encodings_are_known_by_name_in_any_case() {
     let table = [
         ("8BIT", Transfer::Identity),
         (" binary ", Transfer::Identity),
+        ("8bits", Transfer::Identity),
+        ("7-bit", Transfer::Identity),
+        ("8bit-x", Transfer::Unknown),
         ("Quoted-Printable", Transfer::QuotedPrintable),
         ("base64;", Transfer::Base64),
         ("x-uuencode", Transfer::Unknown),
