@@ -21,7 +21,7 @@ const LONGEST_TEXT: usize = 2 * 1024 * 1024;
 const MOST_TEXT: usize = 4 * LONGEST_TEXT;
 
 /// What a decision needs to know of a body, and the journal keeps of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BodyFacts {
     /// The way out its reader sees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,6 +29,9 @@ pub struct BodyFacts {
     /// Why none of ours can be added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub obstacle: Option<Obstacle>,
+    /// It says for which function of a firm it is meant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub names_a_function: bool,
 }
 
 impl BodyFacts {
@@ -97,7 +100,8 @@ impl<'w> BodyScan<'w> {
         let unseen = (!reader.shown.leads_out).then_some(Obstacle::Structure);
         let obstacle = reader.obstacle.or(stands_against).or(nothing.then_some(Obstacle::NoText)).or(unseen);
         reader.plan.language = reader.plan.language.or(reader.page_language).or(reader.part_language);
-        Looked { facts: BodyFacts { way_out: reader.shown.way_out, obstacle }, plan: reader.plan }
+        let (way_out, names_a_function) = (reader.shown.way_out, reader.names_a_function);
+        Looked { facts: BodyFacts { way_out, obstacle, names_a_function }, plan: reader.plan }
     }
 }
 
@@ -154,6 +158,7 @@ struct Reader<'w> {
     html: Option<Target>,
     page_language: Option<String>,
     part_language: Option<String>,
+    names_a_function: bool,
 }
 
 impl<'w> Reader<'w> {
@@ -171,6 +176,7 @@ impl<'w> Reader<'w> {
             html: None,
             page_language: None,
             part_language: None,
+            names_a_function: false,
         }
     }
 
@@ -188,6 +194,7 @@ impl<'w> Reader<'w> {
         let read = leaf.read(self.ways, self.eight_bit, is_first && self.obstacle.is_none(), line_end_follows);
         let takes_footer = read.plan.as_ref().is_some_and(|plan| plan.footer.is_some());
         let leads_out = read.way_out.is_some() || takes_footer;
+        self.names_a_function |= read.names_a_function;
         self.add(Shown { html: is_html, text: !is_html, way_out: read.way_out, leads_out });
         if is_first {
             let target = Some(Target(read.obstacle));

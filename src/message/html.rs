@@ -13,7 +13,10 @@ const CLOSED_BY_HAND: [&[u8]; 7] = [b"div", b"span", b"table", b"section", b"cen
 /// Elements that show something without any text.
 const PICTURES: [&[u8]; 7] = [b"img", b"svg", b"picture", b"input", b"button", b"object", b"video"];
 
-/// An HTML text, looked at once; up to the way out, if there is one.
+/// How much of what is read is kept: whom a text is for, it says at its beginning.
+const OPENING: usize = 4096;
+
+/// An HTML text, looked at once; up to the way out, if there is one, but never less than its beginning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     pub way_out: Option<WayOut>,
@@ -21,6 +24,8 @@ pub struct Page {
     pub body_end: Option<usize>,
     /// `lang` of the document.
     pub language: Option<String>,
+    /// The beginning of what a reader reads.
+    pub opening: String,
 }
 
 /// Looks for a way out that a reader sees: in `href` of an `a` that has content, or of an `area`; not in a comment, a
@@ -36,11 +41,16 @@ pub fn look(html: &str, way_out: impl Fn(&str) -> Option<WayOut>) -> Page {
             Ok(Token::String(text)) => reading.text(&text),
             Ok(_) | Err(_) => {}
         }
-        if reading.page.way_out.is_some() {
+        if reading.page.way_out.is_some() && reading.page.opening.len() >= OPENING {
             break;
         }
     }
     reading.page
+}
+
+/// As much of a text as may say whom it is for.
+pub fn opening(text: &str) -> &str {
+    &text[..text.floor_char_boundary(OPENING)]
 }
 
 /// Whether a link put at this place would be seen.
@@ -105,8 +115,14 @@ impl<F: Fn(&str) -> Option<WayOut>> Reading<F> {
     fn text(&mut self, text: &[u8]) {
         let blank =
             |character: char| character.is_whitespace() || matches!(character, '\u{200b}'..='\u{200d}' | '\u{feff}');
-        if self.hidden.is_none() && !String::from_utf8_lossy(text).chars().all(blank) {
-            self.content();
+        let text = String::from_utf8_lossy(text);
+        if self.hidden.is_some() || text.chars().all(blank) {
+            return;
+        }
+        self.content();
+        if !self.in_head && self.page.opening.len() < OPENING {
+            self.page.opening.push_str(opening(&text));
+            self.page.opening.push(' '); // what stands in two elements is not one word
         }
     }
 

@@ -1,6 +1,7 @@
 //! The generic basis: an address that is a firm's and nobody's, like contact@ (R41 to R44).
 
 use super::because::Sentence;
+use super::classify::Classification;
 use super::decide::{Outcome, Question};
 use super::life::Lifetime;
 use super::profile::Profile;
@@ -30,12 +31,17 @@ pub fn generic(question: &Question<'_>) -> Outcome {
         let fact = record.fact(Sentence::AddressEnded, desk.since).until(desk.life.last_day);
         return Outcome::Fails(Reason::GenExpired, fact.into(), events);
     }
-    if record.policy.knobs.generic_mode == GenericMode::AttentionLine && !question.classification.names_a_function {
+    if record.policy.knobs.generic_mode == GenericMode::AttentionLine && !names_a_function(question.classification) {
         return of_profile(Reason::GenAttention, Sentence::NamesNoFunction);
     }
     let because = record.fact(Sentence::FirmsAddress, desk.since);
     let finding = Finding::allow(Reason::OkGeneric, Basis::Generic, because);
     Outcome::Passes(Finding { events, last_day: Some(desk.life.last_day), ..finding })
+}
+
+/// In the subject, or in the body where it was looked at.
+fn names_a_function(classification: &Classification) -> bool {
+    classification.names_a_function || classification.body.as_ref().is_some_and(|body| body.names_a_function)
 }
 
 pub fn desk<'a>(record: &Record<'a>) -> Option<Desk<'a>> {

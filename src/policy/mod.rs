@@ -30,5 +30,6 @@ mod record;
 pub mod retention;
 pub mod rules;
 mod ruling;
+mod sentence;
 pub mod verdict;
 pub mod word;

@@ -1,6 +1,7 @@
 //! One text part: read, and the places in it.
 
 use super::Obstacle;
+use crate::message::attention::names_a_function;
 use crate::message::body_edit::{Base64Plan, FooterSpot, Form, PartPlan};
 use crate::message::charset::Charset;
 use crate::message::html::{self, Page};
@@ -26,6 +27,8 @@ pub(super) struct Leaf {
 /// What a text part is good for.
 pub(super) struct ReadPart {
     pub way_out: Option<WayOut>,
+    /// It says for which function of a firm it is meant.
+    pub names_a_function: bool,
     pub language: Option<String>,
     /// Why no footer goes into it.
     pub obstacle: Option<Obstacle>,
@@ -58,13 +61,14 @@ impl Leaf {
             (Some(charset), None) => part.plan(charset, ways, eight_bit, takes_footer),
             (_, obstacle) => (None, obstacle),
         };
-        ReadPart { way_out: page.way_out, language: page.language, obstacle, plan }
+        let names_a_function = names_a_function(&page.opening);
+        ReadPart { way_out: page.way_out, names_a_function, language: page.language, obstacle, plan }
     }
 
     fn look(&self, text: &str, ways: &WaysOut) -> Page {
         match self.head.kind {
             Kind::Html => html::look(text, |address| ways.of(address)),
-            _ => Page { way_out: ways.in_text(text), ..Page::default() },
+            _ => Page { way_out: ways.in_text(text), opening: html::opening(text).to_owned(), ..Page::default() },
         }
     }
 }

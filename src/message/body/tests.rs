@@ -127,7 +127,7 @@ fn without_pages_nothing_is_written_anywhere() {
     let mut scan = BodyScan::new(&head, &wire, &ways, false);
     scan.feed(&wire[head.body_start()..]);
     let looked = scan.finish();
-    assert_eq!(looked.facts, BodyFacts { way_out: None, obstacle: Some(Obstacle::NoLink) });
+    assert_eq!(looked.facts, BodyFacts { obstacle: Some(Obstacle::NoLink), ..BodyFacts::default() });
     assert!(!looked.plan.changes(true));
 }
 
@@ -194,9 +194,29 @@ fn the_language_is_what_the_message_says() {
 
 #[test]
 fn what_the_journal_keeps_is_read_back() {
-    let facts = BodyFacts { way_out: Some(WayOut::Registered), obstacle: Some(Obstacle::NoText) };
+    let facts =
+        BodyFacts { way_out: Some(WayOut::Registered), obstacle: Some(Obstacle::NoText), names_a_function: true };
     let kept = serde_json::to_string(&facts).unwrap();
-    assert_eq!(kept, r#"{"way_out":"registered","obstacle":"no_text"}"#);
+    assert_eq!(kept, r#"{"way_out":"registered","obstacle":"no_text","names_a_function":true}"#);
     assert_eq!(serde_json::from_str::<BodyFacts>(&kept).unwrap(), facts);
-    assert_eq!(serde_json::from_str::<BodyFacts>("{}").unwrap(), BodyFacts { way_out: None, obstacle: None });
+    assert_eq!(serde_json::from_str::<BodyFacts>("{}").unwrap(), BodyFacts::default());
+}
+
+#[test]
+fn whom_a_text_is_for_it_says_at_its_beginning_where_a_reader_sees_it() {
+    const LINE: &str = "For the attention of the head of purchasing";
+    let html = |body: &str| format!("Content-Type: text/html\n\n{body}\n");
+    let far = format!("{}{LINE}", "word ".repeat(1000));
+    let table = [
+        (format!("A: b\n\nGood day.\n\n{LINE}\n"), true),
+        (html(&format!("<title>x</title><a href='{LINK}'>out</a><p>{LINE}</p>")), true),
+        (html("<p>&Agrave; l&rsquo;attention <b>de la direction</b></p>"), true),
+        (html(&format!("<div hidden>{LINE}</div><p>Good day.</p>")), false),
+        (html(&format!("<head><title>{LINE}</title></head><p>Good day.</p>")), false),
+        (format!("A: b\n\n{far}\n"), false),
+        ("A: b\n\nGood day.\n".to_owned(), false),
+    ];
+    for (text, expected) in table {
+        assert_eq!(looked(&text).facts.names_a_function, expected, "{text}");
+    }
 }
