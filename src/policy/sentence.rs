@@ -4,7 +4,7 @@
 use super::word::words;
 
 words! {
-    /// What a fact says. Each has its wording in every language, see [`Sentence::wording`].
+    /// What a fact says. Each has its wording in every language, see `wording`.
     pub enum Sentence {
         MadeByAMailSystem = "made_by_a_mail_system",
         ServiceNeedsNoConsent = "service_needs_no_consent",
