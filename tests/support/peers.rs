@@ -96,7 +96,7 @@ impl Drop for Server {
 }
 
 /// Asks again until it is so: files and sockets of other programs send no signal of their own.
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
         if let Some(found) = look() {
