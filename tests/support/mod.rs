@@ -6,6 +6,7 @@
 #![allow(dead_code, unused_imports)] // each test file uses its part
 
 pub mod authority;
+pub mod browser;
 pub mod client;
 pub mod dialogue;
 pub mod gate;

@@ -51,7 +51,7 @@ pub fn may_start_servers() -> bool {
     root
 }
 
-fn missing(what: &str) {
+pub fn missing(what: &str) {
     assert!(std::env::var_os("CI").is_none(), "{what}; scripts/setup-test-peers brings what the tests need");
     eprintln!("SKIPPED: {what}; scripts/setup-test-peers brings what the tests need");
 }
