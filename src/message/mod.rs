@@ -10,6 +10,7 @@ pub mod encoded_word;
 pub mod footer;
 pub mod head;
 pub mod html;
+pub mod incoming;
 pub mod language;
 pub mod list;
 pub mod mime;

@@ -1,7 +1,7 @@
 //! Who may be written to: typed rules, classification, decision.
 
 pub mod because;
-mod bounce;
+pub mod bounce;
 pub mod bundle;
 mod carriage;
 pub mod classify;

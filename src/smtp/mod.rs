@@ -7,3 +7,4 @@ pub mod command;
 pub mod data;
 pub mod reply;
 pub mod session;
+pub mod status;

@@ -38,6 +38,8 @@ pub enum Multipart {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartHead {
     pub kind: Kind,
+    /// Type and subtype in lower case; empty when it says none that can be read.
+    pub media_type: String,
     pub charset: Option<String>,
     pub transfer: Transfer,
     /// `8bit` or `binary`.
@@ -59,6 +61,7 @@ impl PartHead {
         let fields = ContentFields::gather(head, wire);
         let mut part = PartHead {
             kind: if in_digest { Kind::Other } else { Kind::Text },
+            media_type: String::new(),
             charset: None,
             transfer: fields.encoding.as_deref().map_or(Transfer::Identity, Transfer::named),
             eight_bit: fields.encoding.as_deref().is_some_and(is_eight_bit),
@@ -88,7 +91,9 @@ impl PartHead {
         let attribute =
             |name| parsed.attribute(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         self.ambiguous |= subtype.is_empty(); // RFC 2045 section 5.2: plain text then
-        self.kind = kind(&parsed.c_type.to_ascii_lowercase(), &subtype);
+        let main = parsed.c_type.to_ascii_lowercase();
+        self.kind = kind(&main, &subtype);
+        self.media_type = format!("{main}/{subtype}");
         self.charset = attribute("charset");
         self.boundary = attribute("boundary");
         self.flowed = attribute("format").is_some_and(|format| format.eq_ignore_ascii_case("flowed"));
