@@ -357,6 +357,11 @@ impl<'a> Field<'a> {
         !self.name.is_empty() && self.name().eq_ignore_ascii_case(name)
     }
 
+    /// Blanks stand before its colon, the obsolete form (RFC 5322 section 4.5): not all readers take it for a field.
+    pub fn is_obsolete(&self) -> bool {
+        self.name.end + 1 < self.value
+    }
+
     /// The bytes behind the colon, folding, stuffed dots and last CRLF included.
     pub fn raw_value(&self) -> &'a [u8] {
         &self.wire[self.value..self.end]

@@ -5,6 +5,7 @@ pub mod attention;
 pub mod body;
 pub mod body_edit;
 pub mod charset;
+pub mod dkim;
 pub mod edit;
 pub mod encoded_word;
 pub mod footer;
