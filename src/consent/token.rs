@@ -73,31 +73,13 @@ impl UnsubscribeToken {
     pub fn seal(&self, keys: &SealingKeys, nonce: [u8; NONCE], room: usize) -> Option<String> {
         let room = room.min(LONGEST);
         let mut plain = widening(&self.topics).into_iter().map(|topics| self.to_bytes(&topics));
-        let mut sealed = plain.find(|plain| sealed_length(plain.len()) <= room)?;
-        cipher(&keys.0[0]) // `new` refuses an empty list
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from([VERSION]), &mut sealed)
-            .expect("ring seals anything shorter than 256 GiB");
-        Some(URL_SAFE_NO_PAD.encode([&[VERSION][..], &nonce, &sealed].concat()))
+        let plain = plain.find(|plain| sealed_length(plain.len()) <= room)?;
+        Some(seal_plain(keys, VERSION, nonce, plain))
     }
 
     pub fn open(text: &str, keys: &SealingKeys) -> Result<UnsubscribeToken, TokenError> {
-        if text.len() > LONGEST {
-            return Err(TokenError::Malformed);
-        }
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenError::Malformed)?;
-        let (version, rest) = bytes.split_first().ok_or(TokenError::Malformed)?;
-        if *version != VERSION {
-            return Err(TokenError::OtherVersion);
-        }
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE>().ok_or(TokenError::Malformed)?;
-        let plain = keys.0.iter().find_map(|key| {
-            let mut sealed = sealed.to_vec();
-            let nonce = Nonce::assume_unique_for_key(*nonce);
-            let length = cipher(key).open_in_place(nonce, Aad::from([VERSION]), &mut sealed).ok()?.len();
-            sealed.truncate(length);
-            Some(sealed)
-        });
-        UnsubscribeToken::from_bytes(&plain.ok_or(TokenError::NotOurs)?).ok_or(TokenError::Malformed)
+        let plain = open_sealed(text, keys, VERSION)?;
+        UnsubscribeToken::from_bytes(&plain).ok_or(TokenError::Malformed)
     }
 
     /// Row, second of issue, hash, then controller and topics each behind its length.
@@ -126,13 +108,42 @@ impl UnsubscribeToken {
     }
 }
 
+/// Sealed for one purpose, whose byte stands in front and opens nothing else.
+pub(super) fn seal_plain(keys: &SealingKeys, purpose: u8, nonce: [u8; NONCE], mut plain: Vec<u8>) -> String {
+    cipher(&keys.0[0]) // `new` refuses an empty list
+        .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from([purpose]), &mut plain)
+        .expect("ring seals anything shorter than 256 GiB");
+    URL_SAFE_NO_PAD.encode([&[purpose][..], &nonce, &plain].concat())
+}
+
+/// What was sealed for this purpose.
+pub(super) fn open_sealed(text: &str, keys: &SealingKeys, purpose: u8) -> Result<Vec<u8>, TokenError> {
+    if text.len() > LONGEST {
+        return Err(TokenError::Malformed);
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenError::Malformed)?;
+    let (first, rest) = bytes.split_first().ok_or(TokenError::Malformed)?;
+    if *first != purpose {
+        return Err(TokenError::OtherVersion);
+    }
+    let (nonce, sealed) = rest.split_first_chunk::<NONCE>().ok_or(TokenError::Malformed)?;
+    let opened = keys.0.iter().find_map(|key| {
+        let mut sealed = sealed.to_vec();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let length = cipher(key).open_in_place(nonce, Aad::from([purpose]), &mut sealed).ok()?.len();
+        sealed.truncate(length);
+        Some(sealed)
+    });
+    opened.ok_or(TokenError::NotOurs)
+}
+
 /// How many characters a token of that many bytes has: version, nonce and tag around it, six bits to a character.
 fn sealed_length(plain: usize) -> usize {
     ((1 + NONCE + plain + aead::CHACHA20_POLY1305.tag_len()) * 4).div_ceil(3)
 }
 
 /// Seven bits a byte, the lowest first, the top bit says that more follow.
-fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
+pub(super) fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
         number >>= 7;
@@ -140,7 +151,7 @@ fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number as u8);
 }
 
-fn take_number(bytes: &mut &[u8]) -> Option<u64> {
+pub(super) fn take_number(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0_u64;
     for shift in (0..64).step_by(7) {
         let (byte, rest) = bytes.split_first()?;
@@ -153,7 +164,7 @@ fn take_number(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn take_text(bytes: &mut &[u8]) -> Option<String> {
+pub(super) fn take_text(bytes: &mut &[u8]) -> Option<String> {
     let length = usize::try_from(take_number(bytes)?).ok()?;
     let (text, rest) = bytes.split_at_checked(length)?;
     *bytes = rest;
