@@ -146,6 +146,7 @@ fn knobs(policy: &Policy) -> Vec<(&'static str, String)> {
         ("expiry_margin_days", knobs.expiry_margin_days.to_string()),
         ("doi_sources", list(&knobs.doi_sources)),
         ("doi_window", told_span(&knobs.doi_window)),
+        ("doi_reminder", knobs.doi_reminder.as_ref().map_or_else(|| "off".to_owned(), told_span)),
         ("objection_subaddress", knobs.objection_subaddress.to_string()),
         ("objection_provider_alias", knobs.objection_provider_alias.to_string()),
         ("complaint_scope", knobs.complaint_scope.to_string()),

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use jiff::Span;
 
 use super::document::{Item, Table};
-use super::values::{Name, Retention};
+use super::values::{Name, Retention, Switched};
 use crate::policy::rules::{B2bMode, BodyOptout, Class, FreqAction, GenericMode, Knobs, MixedAction, Scope};
 
 const MAX_YEARS: u64 = 3;
@@ -16,6 +16,7 @@ pub(super) fn read_knobs(root: &mut Table<'_>) -> Knobs {
     Knobs {
         doi_sources: sources.map_or(default.doi_sources, |names| names.into_iter().map(|Name(name)| name).collect()),
         doi_window: root.or("doi_window", default.doi_window),
+        doi_reminder: root.or("doi_reminder", Switched(default.doi_reminder)).0,
         retention_years: root
             .item("retention_years")
             .and_then(|item| read_years(&item))

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::document::{Document, Item, Table};
 use super::error::ConfigErrors;
+use super::form_file::read_forms;
 use super::knobs_file::read_knobs;
 use super::rules_file::{Names, read_rules};
 use super::sender_file::{read_controllers, read_topics};
@@ -63,6 +64,7 @@ fn read_root(name: &str, root: &mut Table<'_>, topic_names: &[String], controlle
     }
     let controllers = read_controllers(root);
     let topics = read_topics(root);
+    let forms = read_forms(root, &topics, topic_names, controller_names);
     let mut policy = Policy {
         mode: root.word("mode", Mode::Enforce, &[]),
         time_zone: read_time_zone(root),
@@ -84,6 +86,7 @@ fn read_root(name: &str, root: &mut Table<'_>, topic_names: &[String], controlle
         family_groups: root.section("family_group", read_family_groups),
         controllers,
         topics,
+        forms,
         rules: Vec::new(),
         hash: String::new(),
         sources: Vec::new(),

@@ -36,6 +36,9 @@ privacy_url = "https://x.example/privacy"
 contact = "privacy@x.example"
 [topic.x]
 controller = "x"
+[form.x]
+controller = "x"
+topics = ["x"]
 [family_group]
 culture = ["book"]
 [[rule]]

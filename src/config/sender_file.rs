@@ -90,7 +90,7 @@ fn read_language(item: &Item<'_>) -> Option<String> {
     item.refuse(&format!("{language:?} is no language; write \"fr\", \"en\" or \"pt-BR\""))
 }
 
-fn is_language(text: &str) -> bool {
+pub(super) fn is_language(text: &str) -> bool {
     let primary = text.split('-').next().unwrap_or_default();
     let alphanumeric = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     (2..=3).contains(&primary.len()) && primary.bytes().all(|byte| byte.is_ascii_lowercase()) && alphanumeric
@@ -111,7 +111,7 @@ fn read_footer(table: &mut Table<'_>) -> BTreeMap<String, String> {
     table.entries().into_iter().filter_map(read).collect()
 }
 
-fn read_https(item: &Item<'_>) -> Option<String> {
+pub(super) fn read_https(item: &Item<'_>) -> Option<String> {
     let Name(url) = item.read()?;
     let host = url.strip_prefix("https://").map(|rest| rest.split(['/', ':', '?', '#']).next().unwrap_or_default());
     if host.is_some_and(is_host) && !url.contains([' ', '<', '>', '"']) {

@@ -129,6 +129,18 @@ impl FromItem for Retention {
     }
 }
 
+/// A stretch of the calendar, or off.
+pub struct Switched(pub Option<Span>);
+
+impl FromItem for Switched {
+    fn from_item(item: &Item<'_>) -> Option<Switched> {
+        match item.value().as_str() {
+            Some("off") => Some(Switched(None)),
+            _ => Span::from_item(item).map(|span| Switched(Some(span))),
+        }
+    }
+}
+
 /// How often: "2/week", "monthly", "none".
 impl FromItem for Limit {
     fn from_item(item: &Item<'_>) -> Option<Limit> {

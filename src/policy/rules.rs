@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{Span, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
+use super::form::Form;
 use super::word::words;
 use crate::consent::ledger::{hex, sha256};
 use crate::consent::limit::Rate;
@@ -92,6 +93,8 @@ pub struct Policy {
     /// By path.
     pub topics: BTreeMap<String, Topic>,
     pub family_groups: BTreeMap<String, Vec<String>>,
+    /// Sign-up forms, by id.
+    pub forms: BTreeMap<String, Form>,
     /// First match wins: the policy's own, then those of the packs.
     pub rules: Vec<Rule>,
     /// `sha256:…` over all source texts.
@@ -105,6 +108,8 @@ pub struct Knobs {
     /// Ways of collecting that count only once confirmed.
     pub doi_sources: Vec<String>,
     pub doi_window: Span,
+    /// After how long a request for confirmation is repeated, once; `None`: it is not.
+    pub doi_reminder: Option<Span>,
     /// Calendar years, 1 to 3.
     pub retention_years: u8,
     pub expiry_margin_days: u16,
@@ -256,6 +261,7 @@ impl Default for Knobs {
         Knobs {
             doi_sources: vec!["oral_delegated".into(), "phone".into()],
             doi_window: Span::new().days(7),
+            doi_reminder: None,
             retention_years: 3,
             expiry_margin_days: 0,
             objection_subaddress: true,

@@ -89,6 +89,7 @@ fn policy() -> Policy {
         controllers: BTreeMap::from([("c".to_owned(), controller)]),
         topics: BTreeMap::from([("offers/books".to_owned(), topic)]),
         family_groups: BTreeMap::new(),
+        forms: BTreeMap::new(),
         rules: Vec::new(),
         hash: String::new(),
         sources: Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::{REQUIRED, Section, key};
 
-pub const SECTIONS: &[Section] = &[TOP, CONTROLLER, TOPIC, RULE, CONDITION];
+pub const SECTIONS: &[Section] = &[TOP, CONTROLLER, TOPIC, FORM, RULE, CONDITION];
 
 const TOP: Section = Section {
     heading: "",
@@ -69,6 +69,11 @@ const TOP: Section = Section {
         ),
         key("doi_window", "\"7 days\"", "What a confirmation may take"),
         key(
+            "doi_reminder",
+            "\"off\"",
+            "After how long who has not answered is asked once more, `\"2 days\"`; it has to lie inside `doi_window`",
+        ),
+        key(
             "retention_years",
             "3",
             "Calendar years a consent or a customer relation lasts without a sign of life; nobody may keep them longer",
@@ -115,6 +120,7 @@ const TOP: Section = Section {
             "",
             "`[family_group]`: product families that are alike to a customer, `culture = [\"book\", \"dvd\"]`",
         ),
+        key("form", "", "`[form.NAME]`, below: sign-up forms; without any a controller has one with its topics"),
         key("rule", "", "`[[rule]]`, below: the first that matches wins; yours, then the packs'"),
     ],
 };
@@ -160,6 +166,44 @@ const TOPIC: Section = Section {
         key("own_consent", "false", "No consent for anything above it covers this one"),
         key("aliases", "[]", "Its former names: old events still carry them"),
         key("frequency", "", "How often one person gets mail on it at most: `\"2/week\"`, `\"weekly\"`"),
+    ],
+};
+
+const FORM: Section = Section {
+    heading: "[form.NAME]",
+    path: &["form", "x"],
+    preface: "A sign-up form: a page of the gate, a snippet for a web site and a JSON address. Who asks, what for, how to stop and the privacy notice always stand below \
+              it, from the controller's keys.",
+    keys: &[
+        key("controller", REQUIRED, "Who asks"),
+        key(
+            "kind",
+            "\"boxes\"",
+            "`boxes`: an unticked box for each topic; `yes_no`: a question for each that must be answered; `refusal_box`: one box to refuse, left alone it is no consent; `partner_box`: a box for partners, who are named",
+        ),
+        key(
+            "topics",
+            "",
+            "What may be agreed to, or refused; else all topics of the controller that want no consent of their own",
+        ),
+        key(
+            "partners",
+            "",
+            "For `partner_box`: `{ id = \"Name people read\" }`; the id of a controller of this policy lets it rely on the consent",
+        ),
+        key("text", "", "What is asked, by language: `{ fr = \"…\", en = \"…\" }`; kept as it was shown"),
+        key(
+            "trace",
+            "\"none\"",
+            "What is kept of the network address and the browser at sign-up and at confirmation: nothing, a keyed hash, or both as they are",
+        ),
+        key(
+            "double_opt_in",
+            "",
+            "Whether a yes counts only once confirmed by mail: `true`, unless it is a `refusal_box`",
+        ),
+        key("origins", "[]", "Web sites that may show the form: `[\"https://exemple.fr\"]`"),
+        key("return_url", "", "Where the visitor may go back to"),
     ],
 };
 

@@ -9,6 +9,8 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use super::*;
+use crate::policy::form::{Form, FormKind};
+use crate::policy::sign_up::{Answer, SignUp, Standing};
 
 fn any_event() -> impl Strategy<Value = ConsentEvent> {
     use EventType as T;
@@ -240,4 +242,37 @@ proptest! {
             prop_assert_eq!(verdict.decision, Decision::Block);
         }
     }
+
+    #[test]
+    fn no_forms_sent_in_by_whomever_allow_anything_that_was_not_allowed_before(history in histories(), sent in proptest::collection::vec(any_form(), 1..6)) {
+        let mut now_known = history.clone();
+        for (form, answer) in &sent {
+            let known = consulted(now_known.clone());
+            let (address, at) = (anna(), now());
+            let standing = Standing::of(&POLICY, "c", &address, &known, at);
+            let filled_in = SignUp { form, address: &address, answer, text_version: "letter-1", language: "en", trace: None, standing, at };
+            now_known.extend(filled_in.events(&POLICY));
+        }
+        for facts in messages() {
+            let before = decided(&facts, &consulted(history.clone()));
+            let after = decided(&facts, &consulted(now_known.clone()));
+            prop_assert!(rank(&before) || !rank(&after), "{} became {}", before.because, after.because);
+        }
+    }
+}
+
+/// Any form that asks to confirm a yes, filled in anyhow.
+fn any_form() -> impl Strategy<Value = (Form, Answer)> {
+    let topics = select(vec![&["offers"][..], &["offers/books"], &["letters"], &["offers", "letters"]]);
+    let kind = select(vec![FormKind::Boxes, FormKind::YesNo, FormKind::PartnerBox]);
+    (kind, topics, any::<[bool; 2]>()).prop_map(|(kind, topics, said)| {
+        let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
+        let answers = || topics.iter().cloned().zip(said);
+        let answer = match kind {
+            FormKind::YesNo => Answer::YesNo(answers().collect()),
+            _ => Answer::Ticked(answers().filter(|(_, yes)| *yes).map(|(topic, _)| topic).collect()),
+        };
+        let default = POLICY.default_form("c").unwrap().into_owned();
+        (Form { kind, topics, ..default }, answer)
+    })
 }
