@@ -1,14 +1,13 @@
 //! What a reader of an HTML part sees: its links, its language, and where more may be said.
 
+mod hidden;
 #[cfg(test)]
 mod tests;
 
 use html5gum::{DefaultEmitter, HtmlString, StartTag, Token, Tokenizer};
 
 use super::way_out::WayOut;
-
-/// Elements whose end is always written: a hidden one hides up to there.
-const CLOSED_BY_HAND: [&[u8]; 7] = [b"div", b"span", b"table", b"section", b"center", b"a", b"template"];
+use hidden::{Hidden, Reach};
 
 /// Elements that show something without any text.
 const PICTURES: [&[u8]; 7] = [b"img", b"svg", b"picture", b"input", b"button", b"object", b"video"];
@@ -65,8 +64,8 @@ struct Reading<F> {
     way_out: F,
     page: Page,
     in_head: bool,
-    /// The hidden element we are in, and how many of its name are open.
-    hidden: Option<(HtmlString, usize)>,
+    /// The hidden element we are in.
+    hidden: Option<Hidden>,
     /// A link that leads out, as soon as it has something to click on.
     link: Option<WayOut>,
 }
@@ -80,13 +79,17 @@ impl<F: Fn(&str) -> Option<WayOut>> Reading<F> {
             b"body" => self.in_head = false,
             _ => {}
         }
-        if let Some((hidden, open)) = &mut self.hidden {
-            *open += usize::from(**hidden == *name && !tag.self_closing);
-            return;
+        if let Some(hidden) = &mut self.hidden {
+            if hidden.start(name, tag.self_closing) == Reach::Inside {
+                return;
+            }
+            self.hidden = None;
         }
-        if is_hidden(tag) && CLOSED_BY_HAND.contains(&name) {
-            self.hidden = Some((tag.name.clone(), 1));
-            return;
+        if is_hidden(tag) {
+            self.hidden = Hidden::begin(name);
+            if self.hidden.is_some() {
+                return;
+            }
         }
         let leads_out = || attribute(tag, b"href").and_then(&self.way_out).filter(|_| !self.in_head && !is_hidden(tag));
         match name {
@@ -98,11 +101,8 @@ impl<F: Fn(&str) -> Option<WayOut>> Reading<F> {
     }
 
     fn end(&mut self, name: &HtmlString, at: usize) {
-        if let Some((hidden, open)) = &mut self.hidden {
-            *open -= usize::from(hidden == name);
-            if *open == 0 {
-                self.hidden = None;
-            }
+        if self.hidden.as_mut().is_some_and(|hidden| hidden.end(name) != Reach::Inside) {
+            self.hidden = None;
         }
         match &***name {
             b"head" => self.in_head = false,
