@@ -95,6 +95,8 @@ controller = "other"
             topics: (!named.is_empty()).then_some(named),
             actor: Some(Actor::Person),
             mechanism: Some("unticked_box_ticked".into()),
+            source: Some("web:form".into()),
+            text_version: kind.is_opt_in().then(|| "t1".into()),
             ..ConsentEvent::new(anna, "shop", kind)
         }
     }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::because::{Fact, Sentence};
+use super::opt_in;
 use super::period;
 use super::record::{self, Confirmation, Record};
 use super::verdict::{Finding, Reason};
@@ -91,8 +92,9 @@ pub fn standing(record: &Record<'_>, topics: &[String]) -> Option<Finding> {
     Some(finding)
 }
 
-/// Only an explicit act of the person to this controller, on this channel, confirmed where it must be.
-fn lifts(record: &Record<'_>, recorded: &RecordedEvent) -> bool {
+/// Only an explicit act of the person to this controller, on this channel, confirmed where it must be, and proven: what
+/// would permit nothing by itself opens no door for another ground either.
+fn lifts<'a>(record: &Record<'a>, recorded: &'a RecordedEvent) -> bool {
     let confirmed = match recorded.event.kind {
         EventType::OptIn => record.request(recorded).is_none(),
         EventType::OptInConfirmed => {
@@ -104,6 +106,7 @@ fn lifts(record: &Record<'_>, recorded: &RecordedEvent) -> bool {
         && recorded.event.channel == record.channel
         && record::by_the_person(recorded)
         && record::is_worthy(recorded)
+        && opt_in::unproven(record, recorded).is_none()
         && !period::is_ahead(recorded.at, record.now)
 }
 

@@ -176,7 +176,7 @@ fn given_to_us(record: &Record<'_>, recorded: &RecordedEvent) -> bool {
 }
 
 /// The burden of proof is the sender's: which text, where, how, by whom, and informed before the act.
-fn unproven<'a>(record: &Record<'a>, recorded: &'a RecordedEvent) -> Option<Reason> {
+pub fn unproven<'a>(record: &Record<'a>, recorded: &'a RecordedEvent) -> Option<Reason> {
     let event = &recorded.event;
     let request = match record.confirmation(recorded) {
         Some(Confirmation::Answers(seq) | Confirmation::Late(seq)) => record.event(seq),
