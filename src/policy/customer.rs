@@ -3,14 +3,13 @@
 use super::because::{Because, Fact, Sentence};
 use super::decide::{Outcome, Question};
 use super::life::{Lifetime, is_contact};
+use super::opt_in::opt_in_only;
 use super::period;
 use super::record::Record;
+use super::reversal;
 use super::rules::Policy;
 use super::verdict::{Basis, Finding, Reason};
 use crate::consent::event::{EventType, RecordedEvent};
-
-/// Kinds that need an opt-in whatever was bought (R36).
-const OPT_IN_ONLY: [&str; 2] = ["editorial", "loyalty_enrolment"];
 
 /// Ways in which the person gave the address to the seller.
 const GIVEN_BY_THE_PERSON: [&str; 5] = ["sale", "account", "direct_form", "in_store", "phone"];
@@ -58,7 +57,7 @@ pub fn customer(question: &Question<'_>) -> Outcome {
         Ok(relied_on) => relied_on,
         Err((reason, fact)) => return Outcome::Fails(reason, fact.into(), vec![customer.latest().bought.seq]),
     };
-    if let Some(fact) = opt_in_only(question, &customer) {
+    if let Some(fact) = opt_in_only(question, customer.latest().bought) {
         return Outcome::Fails(Reason::CustKind, fact.into(), vec![customer.latest().bought.seq]);
     }
     if !customer.life.reaches(record.policy, record.now) {
@@ -112,6 +111,10 @@ fn examine<'a>(record: &Record<'a>, bought: &'a RecordedEvent) -> Result<Sale<'a
         let fact = record.fact(Sentence::NoSale, bought).word(event.state.as_deref().unwrap_or("?"));
         return of_bought(Condition::State, Reason::CustState, fact);
     }
+    if let Some(reversal) = reversal::of(record, bought) {
+        let fact = record.fact(Sentence::NoSale, reversal).word(reversal.event.state.as_deref().unwrap_or("?"));
+        return fails(Condition::State, Reason::CustState, fact, vec![bought.seq, reversal.seq]);
+    }
     if event.controller != record.controller {
         let fact = record.fact(Sentence::BoughtElsewhere, bought).word(&event.controller);
         return of_bought(Condition::Controller, Reason::CustController, fact);
@@ -153,23 +156,6 @@ fn is_sale(policy: &Policy, bought: &RecordedEvent) -> bool {
         Some(_) => false,
         None => bought.event.kind == EventType::Collected,
     }
-}
-
-/// What only an opt-in opens: some kinds, a farewell with an offer, and topics that want a consent of their own, which
-/// offers of partners are.
-fn opt_in_only(question: &Question<'_>, customer: &Customer<'_>) -> Option<Fact> {
-    let classification = question.classification;
-    let told = |sentence| question.record.fact(sentence, customer.latest().bought);
-    let farewell = ["deletion_notice", "with_incentive"];
-    if farewell.iter().all(|kind| classification.is_kind(kind)) {
-        return Some(told(Sentence::KindNeedsOptIn).word(farewell.join(" ")));
-    }
-    if let Some(kind) = OPT_IN_ONLY.iter().find(|kind| classification.is_kind(kind)) {
-        return Some(told(Sentence::KindNeedsOptIn).word(*kind));
-    }
-    let own = |path: &&String| question.record.policy.topics.get(*path).is_some_and(|topic| topic.own_consent);
-    let topic = classification.topics.iter().find(own)?;
-    Some(told(Sentence::TopicNeedsOptIn).about([topic]))
 }
 
 impl<'a> Customer<'a> {

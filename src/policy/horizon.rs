@@ -118,8 +118,7 @@ fn opt_ins(record: &Record<'_>, topics: &[String], open: &[String]) -> Vec<Groun
 
 fn customers(record: &Record<'_>, open: &[String]) -> Option<Ground> {
     let customer = Customer::find(record)?;
-    let own_consent = |topic: &&String| record.policy.topics.get(*topic).is_some_and(|topic| topic.own_consent);
-    let topics = open.iter().filter(|topic| !own_consent(topic)).cloned().collect();
+    let topics = without_consent(record, open);
     let families = customer.families(record.policy);
     Some(Ground { families, ..ground(Basis::Customer, topics, customer.life, customer.relied_on()) })
 }
@@ -129,7 +128,7 @@ fn at_work(record: &Record<'_>, open: &[String]) -> Option<Ground> {
         Profile::Professional(profile) => {
             let colleague = colleague(record, profile).ok()?;
             let functions = colleague.functions.to_vec();
-            let found = ground(Basis::Professional, open.to_vec(), colleague.life, colleague.events());
+            let found = ground(Basis::Professional, without_consent(record, open), colleague.life, colleague.events());
             Some(Ground { functions, ..found })
         }
         Profile::Generic(_) if record.policy.knobs.generic_mode == GenericMode::Deny => None,
@@ -146,13 +145,19 @@ fn at_work(record: &Record<'_>, open: &[String]) -> Option<Ground> {
 fn friends(record: &Record<'_>, open: &[String]) -> Option<Ground> {
     let friend = friend(record)?.ok()?;
     let events = [Some(friend.collected.seq), friend.life.renewed_by].into_iter().flatten().collect();
-    Some(ground(Basis::NonCommercial, open.to_vec(), friend.life, events))
+    Some(ground(Basis::NonCommercial, without_consent(record, open), friend.life, events))
 }
 
 fn ground(basis: Basis, topics: Vec<String>, life: Lifetime, mut events: Vec<i64>) -> Ground {
     events.sort_unstable();
     events.dedup();
     Ground { basis, topics, families: Vec::new(), functions: Vec::new(), last_day: life.last_day, events }
+}
+
+/// What other grounds than a consent open.
+fn without_consent(record: &Record<'_>, open: &[String]) -> Vec<String> {
+    let own_consent = |topic: &&String| record.policy.topics.get(*topic).is_some_and(|topic| topic.own_consent);
+    open.iter().filter(|topic| !own_consent(topic)).cloned().collect()
 }
 
 /// Collecting the address, agreeing and buying begin a time; signs of life prolong it while it runs, the end of a

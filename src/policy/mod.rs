@@ -29,6 +29,7 @@ mod profile;
 mod reason;
 mod record;
 pub mod retention;
+mod reversal;
 pub mod rules;
 mod ruling;
 mod sentence;

@@ -3,6 +3,7 @@
 use super::because::{Fact, Sentence};
 use super::decide::{Outcome, Question};
 use super::life::Lifetime;
+use super::opt_in::opt_in_only;
 use super::professional::uninformed;
 use super::record::Record;
 use super::rules::ControllerKind;
@@ -21,7 +22,7 @@ pub fn non_commercial(question: &Question<'_>) -> Outcome {
         return Outcome::NotApplicable;
     }
     let Some(Ok(friend)) = friend(record) else { return Outcome::NotApplicable };
-    if !friend.life.reaches(record.policy, record.now) {
+    if !friend.life.reaches(record.policy, record.now) || opt_in_only(question, friend.collected).is_some() {
         return Outcome::NotApplicable;
     }
     let because = record.fact(Sentence::NotCommercial, friend.collected);

@@ -59,6 +59,26 @@ pub fn opt_in(question: &Question<'_>) -> Outcome {
     }
 }
 
+/// Kinds that nothing but a consent opens (section 4, R36).
+const OPT_IN_ONLY: [&str; 2] = ["editorial", "loyalty_enrolment"];
+
+/// What only an opt-in opens, whatever other ground there is: some kinds, a farewell with an offer, and topics that
+/// want a consent of their own, which offers of partners are. `known_by` is the event the other ground would rest on.
+pub fn opt_in_only(question: &Question<'_>, known_by: &RecordedEvent) -> Option<Fact> {
+    let classification = question.classification;
+    let told = |sentence| question.record.fact(sentence, known_by);
+    let farewell = ["deletion_notice", "with_incentive"];
+    if farewell.iter().all(|kind| classification.is_kind(kind)) {
+        return Some(told(Sentence::KindNeedsOptIn).word(farewell.join(" ")));
+    }
+    if let Some(kind) = OPT_IN_ONLY.iter().find(|kind| classification.is_kind(kind)) {
+        return Some(told(Sentence::KindNeedsOptIn).word(*kind));
+    }
+    let own = |path: &&String| question.record.policy.topics.get(*path).is_some_and(|topic| topic.own_consent);
+    let topic = classification.topics.iter().find(own)?;
+    Some(told(Sentence::TopicNeedsOptIn).about([topic]))
+}
+
 /// A message that does not say what it is about is covered by no consent.
 fn without_topic(record: &Record<'_>) -> Outcome {
     match record.opt_ins().last() {

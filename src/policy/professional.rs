@@ -3,6 +3,7 @@
 use super::because::{Because, Fact, Sentence};
 use super::decide::{Outcome, Question};
 use super::life::Lifetime;
+use super::opt_in::opt_in_only;
 use super::profile::Profile;
 use super::record::Record;
 use super::rules::B2bMode;
@@ -23,6 +24,9 @@ pub type Shortfall = (Reason, Because, Vec<i64>);
 pub fn professional(question: &Question<'_>) -> Outcome {
     let record = question.record;
     let Profile::Professional(profile) = Profile::of(record) else { return Outcome::NotApplicable };
+    if opt_in_only(question, profile).is_some() {
+        return Outcome::NotApplicable;
+    }
     let found = colleague(record, profile).and_then(|colleague| {
         on_the_job(question, &colleague)?;
         alive(record, &colleague)?;

@@ -71,7 +71,7 @@ fn every_ground_is_told_with_its_topics_and_its_last_day() {
         (Basis::OptIn, text("letters"), text("2027-03-01")),
         (Basis::OptIn, text("offers offers/books"), text("2027-02-01")),
         (Basis::Customer, text("offers offers/books"), text("2028-06-01")),
-        (Basis::NonCommercial, text("letters offers offers/books"), text("2027-01-01")),
+        (Basis::NonCommercial, text("offers offers/books"), text("2027-01-01")),
     ];
     assert_eq!(told(&found), expected);
     assert_eq!(found.grounds[2].families, ["book", "dvd"]);
