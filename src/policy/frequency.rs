@@ -57,6 +57,21 @@ pub fn judge(record: &Record<'_>, topics: &[String], sent: &[Sent]) -> Frequency
     }
 }
 
+/// The limit a person wishes for mail about this topic, or `None`: about everything. Their own word goes before what was
+/// said of them. `None`: as the sender does it.
+pub fn wished(record: &Record<'_>, topic: Option<&str>) -> Option<Rate> {
+    let wishes = wishes(record);
+    let about = wishes.iter().find(|(about, _)| about.as_deref() == topic)?.1;
+    let own = about.iter().rev().find(|wish| !record::is_said_by_another(wish));
+    let limit = own.or(about.last())?.event.limit.as_deref()?;
+    Limit::parse(limit).and_then(Limit::rate)
+}
+
+/// Until when a pause runs, if one does.
+pub fn paused_until(record: &Record<'_>) -> Option<Timestamp> {
+    pause(record).map(|(until, _)| until)
+}
+
 fn finding(record: &Record<'_>, (_, because): Hindrance) -> Finding {
     let events = because.event.into_iter().collect();
     let finding = match record.policy.knobs.freq_action {

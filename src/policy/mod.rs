@@ -24,6 +24,7 @@ mod non_commercial;
 mod objection;
 mod opt_in;
 mod period;
+pub mod preferences;
 mod professional;
 mod profile;
 mod reason;

@@ -28,6 +28,7 @@ pub enum Shape {
     /// Topic paths; `*` is everything.
     Topics,
     OneOf(&'static [&'static str]),
+    /// None of them may be what is meant.
     SomeOf(&'static [&'static str]),
     Limit,
     Object,
@@ -87,7 +88,20 @@ const PROVENANCES: &[&str] = &[
 use EventType as T;
 const OPT_INS: &[T] = &[T::OptIn, T::OptInPending, T::OptInConfirmed];
 const SAID: &[T] = &[T::OptIn, T::OptInPending, T::OptInConfirmed, T::Refuse, T::Withdraw, T::Object];
-const INFORMED: &[T] = &[T::Collected, T::OptIn, T::OptInPending, T::OptInConfirmed];
+/// What is said in answer to a wording.
+const SHOWN: &[T] = &[
+    T::Collected,
+    T::OptIn,
+    T::OptInPending,
+    T::OptInConfirmed,
+    T::NoAnswer,
+    T::Refuse,
+    T::Withdraw,
+    T::Object,
+    T::Frequency,
+    T::Pause,
+    T::ChannelPreference,
+];
 const WITH_TOPICS: &[T] = &[T::NoAnswer, T::Refuse, T::Withdraw, T::Object, T::Complaint, T::Frequency];
 
 const fn common(name: &'static str, shape: Shape) -> Field {
@@ -118,7 +132,7 @@ pub const FIELDS: &[Field] = &[
     needed(of(OPT_INS, "topics", Shape::Topics)),
     of(WITH_TOPICS, "topics", Shape::Topics),
     of(SAID, "mechanism", Shape::OneOf(MECHANISMS)),
-    of(INFORMED, "text_version", Shape::Text),
+    of(SHOWN, "text_version", Shape::Text),
     of(OPT_INS, "partners", Shape::Names),
     of(&[T::Collected], "provenance", Shape::OneOf(PROVENANCES)),
     of(&[T::Collected], "informed_at", Shape::Moment),
@@ -225,7 +239,7 @@ impl Shape {
             Self::Names => format!("write a list like [\"book\"], 1 to {LONGEST_LIST} names"),
             Self::Topics => "write a list of topic paths like [\"offers/books\"]; leave the field out for everything, where the type allows it".into(),
             Self::OneOf(names) => format!("write one of {}", choice(names)),
-            Self::SomeOf(names) => format!("write a list of some of {}", choice(names)),
+            Self::SomeOf(names) => format!("write a list of some of {}; an empty one is none of them", choice(names)),
             Self::Limit => "write none, weekly, monthly, or a number (1 or more) like 2/day, 2/week, 2/month".into(),
             Self::Object => "write an object like {\"scan\": \"2026-118\"}".into(),
         }
@@ -243,7 +257,9 @@ impl Shape {
             Self::Names => is_list(value, is_name),
             Self::Topics => is_list(value, is_topic),
             Self::OneOf(names) => value.as_str().is_some_and(|text| names.contains(&text)),
-            Self::SomeOf(names) => is_list(value, |text| names.contains(&text)),
+            Self::SomeOf(names) => {
+                value.as_array().is_some_and(Vec::is_empty) || is_list(value, |text| names.contains(&text))
+            }
             Self::Limit => value.as_str().and_then(Limit::parse).is_some(),
             Self::Object => value.is_object(),
         };
