@@ -11,16 +11,26 @@ use serde_json::{Value, json};
 use super::{CliError, Globals};
 use crate::config::{self, ListenerSettings, Settings, UpstreamSettings};
 use crate::policy::rules::Policy;
+use crate::web::Site;
 
 /// Load settings and policy and print what would be enforced
 ///
-/// Everything that is wrong is told with its place and the cure; then the exit status is 2.
+/// Everything that is wrong is told with its place and the cure; then the exit status is 2. Every public page is
+/// made once in every language, with your templates and words over ours.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
 pub fn run(_: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     let (settings, policy) = config::load(&globals.config)?;
-    let warnings = config::warnings(&settings, &policy);
+    let mut warnings = config::warnings(&settings, &policy);
+    if let Some(web) = &settings.public_web {
+        let site = Site::load(&web.base_url, web.templates.as_deref());
+        let problems = site.check(&policy);
+        if !problems.is_empty() {
+            return Err(CliError::Pages(problems));
+        }
+        warnings.extend(site.gaps());
+    }
     if globals.json {
         globals.print_json(&as_json(&settings, &policy, &warnings))?;
     } else {

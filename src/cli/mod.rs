@@ -26,6 +26,7 @@ use clap::{Args, ColorChoice, Parser, Subcommand};
 
 use crate::config::ConfigErrors;
 use crate::store::StoreError;
+use crate::web::Problem;
 
 /// An SMTP relay proxy that enforces consent: promotional mail reaches only the recipients who agreed.
 #[derive(Debug, Parser)]
@@ -122,6 +123,8 @@ pub enum CliError {
     Usage(String),
     /// The settings or the policy are wrong.
     Settings(ConfigErrors),
+    /// Templates and words of the public pages.
+    Pages(Vec<Problem>),
     /// The gate or its store failed.
     Failed(String),
 }
@@ -130,7 +133,7 @@ impl CliError {
     /// 2 usage or settings, 3 the gate or its store failed.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            CliError::Usage(_) | CliError::Settings(_) => ExitCode::from(2),
+            CliError::Usage(_) | CliError::Settings(_) | CliError::Pages(_) => ExitCode::from(2),
             CliError::Failed(_) => ExitCode::from(3),
         }
     }
@@ -145,6 +148,10 @@ impl fmt::Display for CliError {
             CliError::Usage(message) | CliError::Failed(message) => write!(formatter, "consentry: {message}"),
             // Each line begins with its place, as editors expect it.
             CliError::Settings(errors) => errors.fmt(formatter),
+            CliError::Pages(problems) => {
+                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                formatter.write_str(&lines.join("\n"))
+            }
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Settings and policy read from the machine they are for.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::document::Outside;
 use super::error::ConfigErrors;
-use super::policy_file::{included, parse_policy};
+use super::policy_file::{included, parse_policy_with};
 use super::settings::Settings;
 use super::settings_file::{parse_settings, policy_path};
+use crate::policy::look::LARGEST_IMAGE;
 use crate::policy::rules::Policy;
 
 /// Reads the settings and the policy they name, each checked against the other; all errors of both.
@@ -43,7 +45,8 @@ pub fn load_policy(path: &Path) -> Result<Policy, ConfigErrors> {
     let texts = paths.iter().map(|pack| Ok((pack.display().to_string(), read(pack)?)));
     let packs: Vec<(String, String)> = texts.collect::<Result<_, ConfigErrors>>()?;
     let packs: Vec<_> = packs.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    parse_policy(&name, &text, &packs)
+    let directory = path.with_file_name("");
+    parse_policy_with(&name, &text, &packs, Some(&|file| read_picture(&directory.join(file))))
 }
 
 fn open(path: &Path) -> Result<(String, Machine), ConfigErrors> {
@@ -53,6 +56,15 @@ fn open(path: &Path) -> Result<(String, Machine), ConfigErrors> {
 fn read(path: &Path) -> Result<String, ConfigErrors> {
     let told = |error| ConfigErrors::of_file(&path.display().to_string(), format!("cannot be read: {error}"));
     fs::read_to_string(path).map_err(told)
+}
+
+/// No more of it than shows that it is too large.
+fn read_picture(path: &Path) -> Result<Vec<u8>, String> {
+    let told = |error| format!("{} cannot be read: {error}; name a file that can", path.display());
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(told)?;
+    file.take(LARGEST_IMAGE as u64 + 1).read_to_end(&mut bytes).map_err(told)?;
+    Ok(bytes)
 }
 
 /// The files a pattern names, sorted; `*` stands for any part of a file's name, not for a directory.

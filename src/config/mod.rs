@@ -7,6 +7,7 @@ mod form_file;
 mod knobs_file;
 mod listener_file;
 mod load;
+mod look_file;
 mod maps;
 mod origin;
 mod packs;

@@ -8,6 +8,7 @@ use super::document::{Document, Item, Table};
 use super::error::ConfigErrors;
 use super::form_file::read_forms;
 use super::knobs_file::read_knobs;
+use super::look_file::ReadFile;
 use super::rules_file::{Names, read_rules};
 use super::sender_file::{read_controllers, read_topics};
 use super::values::{Name, Retention};
@@ -16,10 +17,20 @@ use crate::policy::rules::*;
 
 /// Reads a policy and the packs it includes, in the order their rules are to be asked.
 pub fn parse_policy(name: &str, text: &str, includes: &[(&str, &str)]) -> Result<Policy, ConfigErrors> {
+    parse_policy_with(name, text, includes, None)
+}
+
+/// The same, with the pictures it names.
+pub(super) fn parse_policy_with(
+    name: &str,
+    text: &str,
+    includes: &[(&str, &str)],
+    files: Option<ReadFile<'_>>,
+) -> Result<Policy, ConfigErrors> {
     let read = |root: &mut Table<'_>| {
         let known = [root.names("topic"), root.names("controller")];
         let [topics, controllers] = known.map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>());
-        Some((read_root(name, root, &topics, &controllers), topics, controllers))
+        Some((read_root(name, root, &topics, &controllers, files), topics, controllers))
     };
     let (draft, mut errors) = Document::read(name, text, None, read);
     let Some((mut policy, topic_names, controller_names)) = draft else { return Err(errors) };
@@ -56,13 +67,19 @@ pub fn included(name: &str, text: &str) -> Vec<String> {
     Document::read(name, text, None, |root| root.get("include")).0.unwrap_or_default()
 }
 
-fn read_root(name: &str, root: &mut Table<'_>, topic_names: &[String], controller_names: &[String]) -> Policy {
+fn read_root(
+    name: &str,
+    root: &mut Table<'_>,
+    topic_names: &[String],
+    controller_names: &[String],
+    files: Option<ReadFile<'_>>,
+) -> Policy {
     let later = "taking one group of recipients after the other";
     let mixed = [("group", later), ("one_at_a_time", later)];
     if let Some(item) = root.item("include") {
         item.each(read_pattern);
     }
-    let controllers = read_controllers(root);
+    let controllers = read_controllers(root, files);
     let topics = read_topics(root);
     let forms = read_forms(root, &topics, topic_names, controller_names);
     let mut policy = Policy {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::document::{Item, Table};
+use super::look_file::{ReadFile, read_look};
 use super::values::{Domain, Name, is_host};
 use crate::consent::limit::Limit;
 use crate::message::footer;
@@ -12,7 +13,7 @@ use crate::smtp::address::EmailAddress;
 /// A controller's name stands in every unsubscribe link, which has to fit one line (R54).
 const LONGEST_ID: usize = 200;
 
-pub(super) fn read_controllers(root: &mut Table<'_>) -> BTreeMap<String, Controller> {
+pub(super) fn read_controllers(root: &mut Table<'_>, files: Option<ReadFile<'_>>) -> BTreeMap<String, Controller> {
     let mut owners = BTreeMap::new();
     let mut controllers = BTreeMap::new();
     for (id, item) in root.named("controller") {
@@ -21,13 +22,18 @@ pub(super) fn read_controllers(root: &mut Table<'_>) -> BTreeMap<String, Control
                 "is too long for an unsubscribe link; write {LONGEST_ID} characters at most"
             ));
         }
-        let controller = item.table(|table| read_controller(id, table, &mut owners));
+        let controller = item.table(|table| read_controller(id, table, &mut owners, files));
         controllers.extend(controller.map(|controller| (id.to_owned(), controller)));
     }
     controllers
 }
 
-fn read_controller(id: &str, table: &mut Table<'_>, owners: &mut BTreeMap<String, String>) -> Option<Controller> {
+fn read_controller(
+    id: &str,
+    table: &mut Table<'_>,
+    owners: &mut BTreeMap<String, String>,
+    files: Option<ReadFile<'_>>,
+) -> Option<Controller> {
     let name = table.need("name", "write the name people know it by").map(|Name(name)| name);
     let domains = match table.item("domains") {
         Some(item) => read_domains(id, &item, owners),
@@ -43,6 +49,7 @@ fn read_controller(id: &str, table: &mut Table<'_>, owners: &mut BTreeMap<String
     let kind = table.word("kind", ControllerKind::Company, &[]);
     let links = table.item("optout_links").map_or_else(|| Some(Vec::new()), |item| item.each(read_https));
     let footer = table.section("footer", read_footer);
+    let look = read_look(table, files);
     Some(Controller {
         id: id.to_owned(),
         name: name?,
@@ -54,6 +61,7 @@ fn read_controller(id: &str, table: &mut Table<'_>, owners: &mut BTreeMap<String
         kind,
         optout_links: links?,
         footer,
+        look,
     })
 }
 

@@ -213,6 +213,8 @@ pub struct PublicWeb {
     pub check_via: Option<(String, u16)>,
     /// Who may have signed its certificate, instead of the system's roots.
     pub check_ca_file: Option<PathBuf>,
+    /// A directory of templates, a style and languages that go before those that come with the program.
+    pub templates: Option<PathBuf>,
 }
 
 /// Health: never the outside world.

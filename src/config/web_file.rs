@@ -9,7 +9,7 @@ use ipnet::{IpNet, Ipv4Net};
 use super::document::{Item, Table};
 use super::settings::{AdminWeb, ListenerSettings, PublicWeb, UpstreamSettings};
 use super::settings_file::{Taken, take_address};
-use super::values::{HostPort, Name, is_host, is_loopback};
+use super::values::{FilePath, HostPort, Name, is_host, is_loopback};
 
 /// Leaves room for a token behind it on the one line that List-Unsubscribe is (R54).
 const LONGEST_BASE_URL: usize = 300;
@@ -56,6 +56,7 @@ fn read_public(table: &mut Table<'_>, upstreams: &[&str], taken: &mut Taken) -> 
         check_every: table.or("check_every", Duration::from_secs(300)),
         check_via: table.get("check_via").map(|HostPort(host, port)| (host, port)),
         check_ca_file: table.item("check_ca_file").and_then(|item| item.readable_file()),
+        templates: table.get("templates").map(|FilePath(path)| path),
         listen: listen?,
         base_url: base_url?,
     })

@@ -4,7 +4,6 @@ use jiff::Zoned;
 
 use super::edit::InsertedField;
 use super::encoded_word;
-use super::language::Language;
 use super::notice::encoding::{dot_stuffed, quoted_printable};
 use super::trace::date;
 use crate::smtp::address::EmailAddress;
@@ -16,8 +15,8 @@ const SPECIALS: &str = "()<>[]:;@\\,.\"";
 #[derive(Clone, PartialEq, Eq)]
 pub struct Letter {
     pub to: EmailAddress,
-    /// What the text is written in.
-    pub language: Language,
+    /// What the text is written in (RFC 5646).
+    pub language: String,
     /// Kept in the journal with the other fields classification reads: no secret belongs here.
     pub subject: String,
     /// Lines end with `\n`.
@@ -56,7 +55,7 @@ impl Letter {
             InsertedField::new("Auto-Submitted", "auto-generated"),
             InsertedField::new("MIME-Version", "1.0"),
             InsertedField::new("Content-Type", "text/plain; charset=utf-8"),
-            InsertedField::new("Content-Language", self.language.tag()),
+            InsertedField::new("Content-Language", &self.language),
             InsertedField::new("Content-Transfer-Encoding", "quoted-printable"),
         ];
         let mut message: Vec<u8> = fields.iter().flat_map(|field| field.to_wire().into_bytes()).collect();
@@ -100,7 +99,7 @@ mod tests {
     }
 
     fn letter(subject: &str, text: &str) -> Letter {
-        Letter { to: address("anna@x.example"), language: Language::French, subject: subject.into(), text: text.into() }
+        Letter { to: address("anna@x.example"), language: "fr".to_owned(), subject: subject.into(), text: text.into() }
     }
 
     #[test]

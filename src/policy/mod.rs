@@ -19,6 +19,7 @@ pub mod handover;
 pub mod horizon;
 mod life;
 pub mod link;
+pub mod look;
 mod matching;
 mod non_commercial;
 mod objection;

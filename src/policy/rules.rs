@@ -6,6 +6,7 @@ use jiff::{Span, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 use super::form::Form;
+use super::look::Look;
 use super::word::words;
 use crate::consent::ledger::{hex, sha256};
 use crate::consent::limit::Rate;
@@ -158,6 +159,8 @@ pub struct Controller {
     pub optout_links: Vec<String>,
     /// Its wording of the way out that is added to a body, by language.
     pub footer: BTreeMap<String, String>,
+    /// Of its pages.
+    pub look: Look,
 }
 
 /// What mail is about: the purpose that consent is given for.

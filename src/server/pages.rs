@@ -13,7 +13,7 @@ use crate::policy::rules::Policy;
 use crate::relay::gate::Gate;
 use crate::relay::own_mail::{self, OwnMail, Sent};
 use crate::smtp::address::EmailAddress;
-use crate::web::{Post, Posting, PublicPages, public_router};
+use crate::web::{Post, Posting, PublicPages, Site, public_router};
 
 /// How long a visitor waits for upstream. Who is slower than this usually takes the mail all the same.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,6 +24,7 @@ pub fn public(gate: &Arc<Gate>, web: &PublicWeb) -> Result<axum::Router, Unspeci
     let policy = gate.clone();
     public_router(PublicPages {
         store: gate.store.clone(),
+        site: Arc::new(site(web, &gate.policy())),
         sealing_keys: gate.sealing.clone(),
         hash_keys: gate.hashing.clone(),
         policy: Arc::new(move || policy.policy()),
@@ -32,6 +33,15 @@ pub fn public(gate: &Arc<Gate>, web: &PublicWeb) -> Result<axum::Router, Unspeci
         base_url: web.base_url.clone(),
         trusted_proxies: web.trusted_proxies.clone(),
     })
+}
+
+/// Ours stands in for what is broken, since links in sent mail have to work; `check` would have said it.
+fn site(web: &PublicWeb, policy: &Policy) -> Site {
+    let site = Site::load(&web.base_url, web.templates.as_deref());
+    for problem in site.check(policy) {
+        tracing::error!("page: {problem}");
+    }
+    site
 }
 
 fn post(gate: &Arc<Gate>, web: &PublicWeb) -> Post {

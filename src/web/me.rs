@@ -6,7 +6,7 @@
 mod codes;
 mod letter;
 mod limits;
-pub(super) mod offer;
+mod offer;
 mod visitor;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,14 +18,17 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use axum::http::{Response, StatusCode};
 use jiff::SignedDuration;
+use minijinja::{Value, context};
 use ring::error::Unspecified;
+use serde::Serialize;
 
 use super::form;
-use super::language::{Language, of_request};
+use super::locale::Locale;
 use super::objection::{self, Mechanism, Objection, Who};
-use super::page::{self, MeAddress, MeChoice, MeCode, MeLeft, Page, Sender, Unavailable};
+use super::page::{Sender, all_languages, sole_controller};
 use super::public::{Posting, PublicPages, RETRY_AFTER_SECONDS};
 use super::server::Peer;
+use super::site::View;
 use crate::policy::rules::Policy;
 use crate::smtp::address::{EmailAddress, Width};
 use codes::{Codes, Proof};
@@ -58,7 +61,7 @@ type Shared = State<Arc<Desk>>;
 /// The page that asks for the address; changes nothing.
 pub async fn show(State(desk): Shared, headers: HeaderMap) -> Response<Body> {
     let visit = Visit::of(&desk, &headers);
-    page::answer(StatusCode::OK, &visit.ask_address(None, ""))
+    visit.ask_address(StatusCode::OK, None, "")
 }
 
 /// The next step: which one, the form says.
@@ -70,7 +73,7 @@ pub async fn step(
 ) -> Response<Body> {
     let visit = Visit::of(&desk, &headers);
     let Ok(body) = body else {
-        return page::answer(StatusCode::PAYLOAD_TOO_LARGE, &visit.ask_address(None, ""));
+        return visit.ask_address(StatusCode::PAYLOAD_TOO_LARGE, None, "");
     };
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let fields = form::fields(content_type, &body);
@@ -85,13 +88,14 @@ pub async fn step(
             let network = visitor::network_of(peer, &headers, &desk.pages.trusted_proxies);
             visit.send_code(address, network).await
         }
-        None => page::answer(StatusCode::BAD_REQUEST, &visit.ask_address(None, "")),
+        None => visit.ask_address(StatusCode::BAD_REQUEST, None, ""),
     }
 }
 
-/// What is wrong with what was entered, as the pages say it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Problem {
+/// What is wrong with what was entered; each has a message `me-problem-…`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Problem {
     NoAddress,
     TooOften,
     NotSent,
@@ -104,53 +108,64 @@ pub enum Problem {
 struct Visit<'a> {
     desk: &'a Desk,
     policy: Arc<Policy>,
-    language: Language,
+    locale: Locale,
 }
 
 impl<'a> Visit<'a> {
     fn of(desk: &'a Desk, headers: &HeaderMap) -> Visit<'a> {
         let policy = (desk.pages.policy)();
-        let senders_own = Language::first_of(policy.controllers.values().flat_map(|controller| &controller.languages));
-        Visit { desk, language: of_request(headers, senders_own), policy }
+        let locale = desk.pages.site.locale(headers, &all_languages(&policy));
+        Visit { desk, locale, policy }
     }
 
-    fn page(&self) -> Page {
-        Page::new(self.language, Sender::all(&self.policy))
+    fn answer(&self, status: StatusCode, template: &str, context: Value) -> Response<Body> {
+        let controller = sole_controller(&self.policy);
+        let view = View { locale: self.locale.clone(), controller, senders: Sender::all(&self.policy) };
+        self.desk.pages.site.answer(status, template, &view, context)
     }
 
-    fn ask_address(&self, problem: Option<Problem>, address: &str) -> MeAddress {
-        MeAddress { page: self.page(), problem, address: address.to_owned() }
+    /// `address`: as it was entered.
+    fn ask_address(&self, status: StatusCode, problem: Option<Problem>, address: &str) -> Response<Body> {
+        self.answer(status, "me_address.html", context! { problem, address })
     }
 
-    fn ask_code(&self, problem: Option<Problem>, request: &str, attempts_left: u8) -> MeCode {
-        MeCode { page: self.page(), problem, request: request.to_owned(), attempts_left }
+    /// `attempts_left` is shown beside a problem.
+    fn ask_code(
+        &self,
+        status: StatusCode,
+        problem: Option<Problem>,
+        request: &str,
+        attempts_left: u8,
+    ) -> Response<Body> {
+        self.answer(status, "me_code.html", context! { problem, request, attempts_left })
     }
 
     /// The same for every address: nothing is looked up.
     async fn send_code(&self, text: &str, network: Option<ipnet::IpNet>) -> Response<Body> {
         let Some(address) = EmailAddress::parse(text).ok().filter(|address| !address.hides_recipient()) else {
-            return page::answer(StatusCode::BAD_REQUEST, &self.ask_address(Some(Problem::NoAddress), text));
+            return self.ask_address(StatusCode::BAD_REQUEST, Some(Problem::NoAddress), text);
         };
         let now = (self.desk.pages.clock)();
         // Spellings that one mailbox answers to have one measure together.
         let mark = self.desk.pages.hash_keys.contact_hash("", &address.objection_key(Width::WIDEST));
         if let Err(wait) = self.desk.limits().take(mark, network, now) {
             tracing::warn!(minutes = wait.as_mins(), "/u/me: more codes asked for than are sent");
-            let answer = page::answer(StatusCode::TOO_MANY_REQUESTS, &self.ask_address(Some(Problem::TooOften), text));
+            let answer = self.ask_address(StatusCode::TOO_MANY_REQUESTS, Some(Problem::TooOften), text);
             return retry_after(answer, wait);
         }
         let Ok(issued) = self.desk.codes().issue(address.clone(), now) else {
             return self.unavailable();
         };
         let page = format!("{}/u/me", self.desk.pages.base_url);
-        let letter = letter::letter(address, &issued.code, &page, self.language);
+        let locale = self.locale.clone().of(sole_controller(&self.policy));
+        let letter = letter::letter(address, &issued.code, &page, &locale);
         match (self.desk.pages.post)(letter).await {
-            Posting::OnItsWay => page::answer(StatusCode::OK, &self.ask_code(None, &issued.request, 0)),
+            Posting::OnItsWay => self.ask_code(StatusCode::OK, None, &issued.request, 0),
             Posting::NotNow => {
                 self.desk.codes().forget(&issued.request);
                 self.desk.limits().give_back(&mark, network, now);
-                let page = self.ask_address(Some(Problem::NotSent), text);
-                with_retry(page::answer(StatusCode::SERVICE_UNAVAILABLE, &page), RETRY_AFTER_SECONDS)
+                let answer = self.ask_address(StatusCode::SERVICE_UNAVAILABLE, Some(Problem::NotSent), text);
+                with_retry(answer, RETRY_AFTER_SECONDS)
             }
         }
     }
@@ -163,10 +178,9 @@ impl<'a> Visit<'a> {
                 None => self.offer(address, None, request, code).await,
             },
             Proof::Wrong { attempts_left } => {
-                let page = self.ask_code(Some(Problem::WrongCode), request, attempts_left);
-                page::answer(StatusCode::BAD_REQUEST, &page)
+                self.ask_code(StatusCode::BAD_REQUEST, Some(Problem::WrongCode), request, attempts_left)
             }
-            Proof::Over => page::answer(StatusCode::BAD_REQUEST, &self.ask_address(Some(Problem::CodeIsOver), "")),
+            Proof::Over => self.ask_address(StatusCode::BAD_REQUEST, Some(Problem::CodeIsOver), ""),
         }
     }
 
@@ -179,14 +193,13 @@ impl<'a> Visit<'a> {
         code: &str,
     ) -> Response<Body> {
         let (store, policy) = (self.desk.pages.store.clone(), self.policy.clone());
-        let (now, language) = ((self.desk.pages.clock)(), self.language);
-        let reading = tokio::task::spawn_blocking(move || offer::read(&store, &policy, &address, language, now));
+        let (now, locale) = ((self.desk.pages.clock)(), self.locale.clone());
+        let reading = tokio::task::spawn_blocking(move || offer::read(&store, &policy, &address, &locale, now));
         let Ok(Ok(offers)) = reading.await else {
             return self.unavailable();
         };
         let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-        let (request, code) = (request.to_owned(), code.to_owned());
-        page::answer(status, &MeChoice { page: self.page(), problem, request, code, offers })
+        self.answer(status, "me_choice.html", context! { problem, request, code, offers })
     }
 
     /// Records an objection for each controller that is left, at least in part.
@@ -211,13 +224,12 @@ impl<'a> Visit<'a> {
             }
             tracing::info!(controller, topics = wish.topics.join(","), "unsubscribed through /u/me");
         }
-        let left = wishes.iter().map(|wish| wish.told(&self.policy, self.language)).collect();
-        page::answer(StatusCode::OK, &MeLeft { page: self.page(), left })
+        let left: Vec<_> = wishes.iter().map(|wish| wish.told(&self.policy, &self.locale)).collect();
+        self.answer(StatusCode::OK, "me_left.html", context! { left })
     }
 
     fn unavailable(&self) -> Response<Body> {
-        let page = Unavailable { page: self.page() };
-        with_retry(page::answer(StatusCode::SERVICE_UNAVAILABLE, &page), RETRY_AFTER_SECONDS)
+        with_retry(self.answer(StatusCode::SERVICE_UNAVAILABLE, "unavailable.html", context! {}), RETRY_AFTER_SECONDS)
     }
 }
 

@@ -18,16 +18,18 @@ use axum::middleware::{self, Next};
 use axum::routing::get;
 use ipnet::IpNet;
 use jiff::Timestamp;
+use minijinja::context;
 use ring::error::Unspecified;
 
 use super::form;
-use super::language::{Language, of_request};
+use super::locale::Locale;
 use super::me::{self, Desk};
 use super::objection::{self, Mechanism, Objection};
-use super::page::{self, Ask, Done, NoLink, Page, Sender, Unavailable, topic_label};
+use super::page::{self, Sender, all_languages, sole_controller, topic_label};
+use super::site::{Site, View};
 use crate::consent::token::{HashKeys, SealingKeys, UnsubscribeToken};
 use crate::message::own::Letter;
-use crate::policy::rules::{Policy, Scope};
+use crate::policy::rules::{Controller, Policy, Scope};
 use crate::store::Store;
 
 /// One-click bodies have 26 bytes; with multipart dress a few hundred.
@@ -45,6 +47,8 @@ pub type PolicyInForce = Arc<dyn Fn() -> Arc<Policy> + Send + Sync>;
 #[derive(Clone)]
 pub struct PublicPages {
     pub store: Store,
+    /// Templates and languages.
+    pub site: Arc<Site>,
     pub sealing_keys: SealingKeys,
     pub hash_keys: HashKeys,
     pub policy: PolicyInForce,
@@ -79,6 +83,7 @@ pub fn public_router(pages: PublicPages) -> Result<Router, Unspecified> {
     let router = Router::new()
         .route("/u/{token}", get(show).post(use_link))
         .route("/u/alive/{challenge}", get(alive))
+        .route("/assets/{hash}", get(asset))
         .with_state(Arc::new(pages))
         .merge(shared)
         .fallback(no_page)
@@ -121,11 +126,21 @@ async fn alive(State(pages): Pages, Path(challenge): Path<String>) -> Response<B
     page::text(StatusCode::OK, answer)
 }
 
+/// A controller's logo.
+async fn asset(State(pages): Pages, Path(hash): Path<String>) -> Response<Body> {
+    let policy = (pages.policy)();
+    let mut logos = policy.controllers.values().filter_map(|controller| controller.look.logo.as_ref());
+    match logos.find(|logo| logo.hash() == hash) {
+        Some(logo) => page::picture(logo),
+        None => no_page().await,
+    }
+}
+
 /// A page with a button; changes nothing.
 async fn show(State(pages): Pages, Path(token): Path<String>, headers: HeaderMap) -> Response<Body> {
     match Link::open(&pages, &token, &headers) {
-        Ok(link) => page::answer(StatusCode::OK, &link.ask()),
-        Err(broken) => page::answer(StatusCode::NOT_FOUND, &broken),
+        Ok(link) => link.ask(StatusCode::OK),
+        Err(broken) => *broken,
     }
 }
 
@@ -137,24 +152,24 @@ async fn use_link(
 ) -> Response<Body> {
     let link = match Link::open(&pages, &token, &headers) {
         Ok(link) => link,
-        Err(broken) => return page::answer(StatusCode::NOT_FOUND, &broken),
+        Err(broken) => return *broken,
     };
     let Ok(body) = body else {
-        return page::answer(StatusCode::PAYLOAD_TOO_LARGE, &link.ask());
+        return link.ask(StatusCode::PAYLOAD_TOO_LARGE);
     };
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let fields = form::fields(content_type, &body);
     match Wish::read(&fields, link.policy.knobs.unsubscribe_scope) {
-        Some(wish) => link.carry_out(&pages, wish).await,
-        None => page::answer(StatusCode::BAD_REQUEST, &link.ask()),
+        Some(wish) => link.carry_out(wish).await,
+        None => link.ask(StatusCode::BAD_REQUEST),
     }
 }
 
 /// Names no person: whether the link never was one or lost a letter on its way, nobody can tell.
-fn no_link(policy: &Policy, headers: &HeaderMap) -> NoLink {
-    let senders_own = Language::first_of(policy.controllers.values().flat_map(|controller| &controller.languages));
-    let language = of_request(headers, senders_own);
-    NoLink { page: Page::new(language, Sender::all(policy)) }
+fn no_link(pages: &PublicPages, policy: &Policy, headers: &HeaderMap) -> Response<Body> {
+    let locale = pages.site.locale(headers, &all_languages(policy));
+    let view = View { locale, controller: sole_controller(policy), senders: Sender::all(policy) };
+    pages.site.answer(StatusCode::NOT_FOUND, "no_link.html", &view, context! {})
 }
 
 /// What was asked for with POST.
@@ -183,60 +198,67 @@ impl Wish {
 }
 
 /// A link that opened, with what is needed to speak about it.
-struct Link {
+struct Link<'a> {
+    pages: &'a PublicPages,
     token: UnsubscribeToken,
     policy: Arc<Policy>,
-    language: Language,
+    locale: Locale,
 }
 
-impl Link {
-    fn open(pages: &PublicPages, text: &str, headers: &HeaderMap) -> Result<Link, NoLink> {
+impl<'a> Link<'a> {
+    /// Else the page that says that it is none.
+    fn open(pages: &'a PublicPages, text: &str, headers: &HeaderMap) -> Result<Link<'a>, Box<Response<Body>>> {
         let policy = (pages.policy)();
         let token = UnsubscribeToken::open(text, &pages.sealing_keys).map_err(|error| {
             tracing::info!(%error, "unsubscribe link refused");
-            no_link(&policy, headers)
+            Box::new(no_link(pages, &policy, headers))
         })?;
-        let controller = policy.controllers.get(&token.controller);
-        let senders_own = Language::first_of(controller.into_iter().flat_map(|controller| &controller.languages));
-        let language = of_request(headers, senders_own);
-        Ok(Link { token, policy, language })
+        let languages = policy.controllers.get(&token.controller).map(|controller| controller.languages.clone());
+        let locale = pages.site.locale(headers, &languages.unwrap_or_default());
+        Ok(Link { pages, token, policy, locale })
     }
 
-    fn page(&self) -> Page {
-        let controller = self.policy.controllers.get(&self.token.controller);
-        Page::new(self.language, controller.map(Sender::of).into_iter().collect())
+    fn controller(&self) -> Option<&Controller> {
+        self.policy.controllers.get(&self.token.controller)
     }
 
-    fn sender(&self) -> String {
-        let controller = self.policy.controllers.get(&self.token.controller);
-        controller.map_or_else(|| self.token.controller.clone(), |controller| controller.name.clone())
+    fn answer(&self, status: StatusCode, template: &str, context: minijinja::Value) -> Response<Body> {
+        let controller = self.controller();
+        let senders = controller.map(Sender::of).into_iter().collect();
+        let view = View { locale: self.locale.clone(), controller, senders };
+        self.pages.site.answer(status, template, &view, context)
     }
 
-    fn labels(&self, topics: &[String]) -> Vec<String> {
-        topics.iter().map(|path| topic_label(&self.policy, path, self.language).to_owned()).collect()
+    fn sender(&self) -> &str {
+        self.controller().map_or(&self.token.controller, |controller| &controller.name)
     }
 
-    fn ask(&self) -> Ask {
-        Ask { page: self.page(), sender: self.sender(), topics: self.labels(&self.token.topics) }
+    fn labels<'b>(&'b self, topics: &'b [String]) -> Vec<&'b str> {
+        topics.iter().map(|path| topic_label(&self.policy, path, &self.locale)).collect()
     }
 
-    async fn carry_out(&self, pages: &PublicPages, wish: Wish) -> Response<Body> {
+    fn ask(&self, status: StatusCode) -> Response<Body> {
+        let (sender, topics) = (self.sender(), self.labels(&self.token.topics));
+        self.answer(status, "ask.html", context! { sender, topics })
+    }
+
+    async fn carry_out(&self, wish: Wish) -> Response<Body> {
         let topics = match wish.scope {
             Scope::Topic => self.token.topics.clone(),
             Scope::Everything => Vec::new(),
         };
         let Wish { mechanism, .. } = wish;
-        let objection = Objection::through(self.token.clone(), topics, mechanism, (pages.clock)());
-        let topics = self.labels(&objection.topics);
+        let objection = Objection::through(self.token.clone(), topics.clone(), mechanism, (self.pages.clock)());
         let controller = self.token.controller.as_str();
-        match objection::record(&pages.store, &pages.hash_keys, objection).await {
+        match objection::record(&self.pages.store, &self.pages.hash_keys, objection).await {
             Ok(()) => {
                 tracing::info!(controller, mechanism = mechanism.as_str(), scope = %wish.scope, "unsubscribed");
-                page::answer(StatusCode::OK, &Done { page: self.page(), sender: self.sender(), topics })
+                let (sender, topics) = (self.sender(), self.labels(&topics));
+                self.answer(StatusCode::OK, "done.html", context! { sender, topics })
             }
             Err(error) => {
                 tracing::error!(controller, mechanism = mechanism.as_str(), %error, "unsubscribe not recorded");
-                let mut answer = page::answer(StatusCode::SERVICE_UNAVAILABLE, &Unavailable { page: self.page() });
+                let mut answer = self.answer(StatusCode::SERVICE_UNAVAILABLE, "unavailable.html", context! {});
                 answer.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
                 answer
             }

@@ -14,6 +14,7 @@ use crate::consent::event::{ConsentEvent, EventType, RecordedEvent};
 use crate::consent::state::Consulted;
 use crate::consent::token::{HashKeys, LONGEST, SealingKeys, UnsubscribeToken};
 use crate::message::own::Letter;
+use crate::policy::look::{Image, Look};
 use crate::policy::rules::*;
 use crate::smtp::address::{EmailAddress, Width};
 use crate::store::Store;
@@ -60,6 +61,7 @@ fn policy() -> Policy {
         unsubscribe_mailto: None,
         kind: ControllerKind::Company,
         optout_links: Vec::new(),
+        look: Look::default(),
     };
     let label = [("fr", "Livres"), ("en", "Books")].map(|(tag, text)| (tag.to_owned(), text.to_owned()));
     let topic = Topic {
@@ -123,6 +125,7 @@ impl Site {
         let (letters, posting) = (Arc::default(), Arc::new(Mutex::new(Posting::OnItsWay)));
         let pages = PublicPages {
             store: store.clone(),
+            site: Arc::new(site::Site::shipped("https://c.example")),
             sealing_keys: sealing_keys(),
             hash_keys: hash_keys(),
             policy: Arc::new(move || Arc::clone(&in_force.lock().unwrap())),
@@ -381,7 +384,7 @@ async fn pages_speak_the_readers_language_and_names_are_escaped() {
     assert!(english.contains("lang=\"en\"") && english.contains("<li>Books</li>"), "{english}");
     let french = site.request("GET", &path, "", "").await.body;
     assert!(french.contains("lang=\"fr\"") && french.contains("<li>Livres</li>"));
-    assert!(!french.contains("<C>") && french.contains("Librairie &#60;C&#62;"));
+    assert!(!french.contains("<C>") && french.contains("Librairie &lt;C&gt;"));
 }
 
 #[tokio::test]
@@ -399,6 +402,43 @@ async fn every_answer_is_kept_from_caches_frames_scripts_and_search() {
         assert_eq!(answer.header("X-Robots-Tag"), Some("noindex, nofollow"));
         assert!(!answer.body.contains("<script") && answer.header("Set-Cookie").is_none());
     }
+}
+
+#[tokio::test]
+async fn a_controllers_logo_and_colour_are_shown_and_nothing_from_elsewhere() {
+    let site = Site::start().await;
+    let logo = Image::new(b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>".to_vec()).unwrap();
+    let address = format!("/assets/{}", logo.hash());
+    let mut dressed = policy();
+    let look = &mut dressed.controllers.get_mut("c").unwrap().look;
+    look.accent = crate::policy::look::Accent::new(crate::policy::look::Colour::parse("#8a1538").unwrap());
+    look.texts = [("en".to_owned(), [("ask-heading".to_owned(), "Leaving <us>?".to_owned())].into())].into();
+    look.logo = Some(logo.clone());
+    let plain = site.request("GET", &address, "", "").await;
+    assert_eq!(plain.status, 404, "as long as no controller has it");
+    *site.policy.lock().unwrap() = Arc::new(dressed);
+
+    let path = format!("/u/{}", site.token("anna@x.example", 0));
+    let page = site.request("GET", &path, "Accept-Language: en\r\n", "").await;
+    let tag = format!("<img class=\"logo\" src=\"{}\" alt=\"Librairie &lt;C&gt;\">", address.replace('/', "&#x2f;"));
+    assert!(page.body.contains(&tag) && page.body.contains("Leaving &lt;us&gt;?"), "{}", page.body);
+    let style = page.body.split("<style>").nth(1).unwrap().split("</style>").next().unwrap();
+    assert!(style.contains("--accent: #8a1538"), "{style}");
+    let digest = ring::digest::digest(&ring::digest::SHA256, style.as_bytes());
+    let hash = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, digest);
+    let allowed = page.header("Content-Security-Policy").unwrap();
+    assert!(
+        allowed.contains(&format!("style-src 'sha256-{hash}'")) && allowed.contains("img-src 'self';"),
+        "{allowed}"
+    );
+
+    let picture = site.request("GET", &address, "", "").await;
+    assert_eq!((picture.status, picture.header("Content-Type")), (200, Some("image/svg+xml")));
+    assert_eq!(picture.body.as_bytes(), logo.bytes());
+    let allowed = picture.header("Content-Security-Policy").unwrap();
+    assert!(allowed.contains("default-src 'none'") && allowed.contains("sandbox"), "{allowed}");
+    assert_eq!(picture.header("X-Content-Type-Options"), Some("nosniff"));
+    assert!(picture.header("Cache-Control").unwrap().contains("immutable"));
 }
 
 #[tokio::test]

@@ -151,6 +151,21 @@ const CONTROLLER: Section = Section {
             "",
             "The words around the link that `body_optout = \"append\"` adds, by language: `{ fr = \"… {link}\" }`",
         ),
+        key(
+            "logo",
+            "",
+            "A picture on its pages, a file beside the policy: PNG, JPEG, WebP, GIF or SVG, 256 KiB at most",
+        ),
+        key(
+            "accent",
+            "",
+            "The colour of links and buttons on its pages, `\"#1b4fb3\"`; legible on light or on dark paper",
+        ),
+        key(
+            "texts",
+            "",
+            "Its own words on its pages and in its mail, by language and [message](pages-and-languages.md#words): `texts.fr = { \"done-heading\" = \"…\" }`",
+        ),
     ],
 };
 

@@ -26,6 +26,7 @@ fn web(base_url: String) -> PublicWeb {
         check_every: Duration::from_secs(300),
         check_via: None,
         check_ca_file: None,
+        templates: None,
     }
 }
 

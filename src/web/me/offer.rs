@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use serde::Serialize;
 
-use crate::message::language::Language;
 use crate::policy::concern::concern;
 use crate::policy::rules::Policy;
 use crate::smtp::address::EmailAddress;
 use crate::store::{Store, StoreError};
+use crate::web::locale::Locale;
 use crate::web::page::topic_label;
 
 /// Everything, of one controller or of all.
 const EVERYTHING: &str = "*";
 
 /// One box to tick.
+#[derive(Serialize)]
 pub struct Box {
     /// As the form sends it.
     pub value: String,
@@ -24,6 +26,7 @@ pub struct Box {
 }
 
 /// One controller with its boxes.
+#[derive(Serialize)]
 pub struct Offer {
     pub sender: String,
     pub topics: Vec<Box>,
@@ -35,7 +38,7 @@ pub fn read(
     store: &Store,
     policy: &Policy,
     address: &EmailAddress,
-    language: Language,
+    locale: &Locale,
     now: Timestamp,
 ) -> Result<Vec<Offer>, StoreError> {
     let mut reader = store.reader()?;
@@ -46,7 +49,7 @@ pub fn read(
         let concern = concern(policy, &controller.id, address, &consulted, now);
         let boxed = |(path, left): (String, bool)| Box {
             value: value(&controller.id, &path),
-            label: topic_label(policy, &path, language).to_owned(),
+            label: topic_label(policy, &path, locale).to_owned(),
             left,
         };
         offers.push(Offer {
@@ -72,6 +75,7 @@ pub struct Wish {
 }
 
 /// A wish as the page repeats it.
+#[derive(Serialize)]
 pub struct Left {
     pub sender: String,
     /// Empty: everything.
@@ -102,9 +106,9 @@ impl Wish {
         Some(wishes.into_iter().map(wish).collect())
     }
 
-    pub fn told(&self, policy: &Policy, language: Language) -> Left {
+    pub fn told(&self, policy: &Policy, locale: &Locale) -> Left {
         let controller = policy.controllers.get(&self.controller);
-        let topics = self.topics.iter().map(|path| topic_label(policy, path, language).to_owned());
+        let topics = self.topics.iter().map(|path| topic_label(policy, path, locale).to_owned());
         Left {
             sender: controller.map_or_else(|| self.controller.clone(), |controller| controller.name.clone()),
             topics: topics.collect(),
