@@ -10,7 +10,8 @@ use url::Url;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WayOut {
-    /// `{base_url}/u/…`, `{base_url}/p/…`.
+    /// `{base_url}/u/me` or `{base_url}/p/me`: the pages that ask who the reader is. A sealed link in a body that comes in
+    /// is somebody's, but nobody can tell that it is this reader's.
     Own,
     /// Below one of the controller's `optout_links`.
     Registered,
@@ -30,7 +31,7 @@ pub struct WaysOut {
 impl WaysOut {
     /// `base_url` is that of our pages, without a slash at its end, if there are any.
     pub fn new(base_url: Option<&str>, optout_links: &[String]) -> WaysOut {
-        let own = base_url.into_iter().flat_map(|base| ["u", "p"].map(|room| format!("{base}/{room}/")));
+        let own = base_url.into_iter().flat_map(|base| ["u", "p"].map(|room| format!("{base}/{room}/me")));
         WaysOut {
             own: own.filter_map(|address| Url::parse(&address).ok()).collect(),
             registered: optout_links.iter().filter_map(|link| Url::parse(link).ok()).collect(),
@@ -54,7 +55,8 @@ impl WaysOut {
             return None;
         }
         let below = |place: &Url| rest_below(place.as_str(), url.as_str());
-        if self.own.iter().any(|place| below(place).is_some_and(|rest| !rest.is_empty())) {
+        let is_page = |rest: &str| rest.is_empty() || rest.starts_with(['?', '#']);
+        if self.own.iter().any(|place| below(place).is_some_and(is_page)) {
             return Some(WayOut::Own);
         }
         self.registered.iter().any(|place| below(place).is_some()).then_some(WayOut::Registered)

@@ -14,9 +14,13 @@ fn ways() -> WaysOut {
 fn a_way_out_is_ours_or_below_a_registered_address() {
     let table = [
         ("https://p.example/u/me", Some(WayOut::Own)),
-        ("https://p.example/u/AbC-_9", Some(WayOut::Own)),
+        ("https://p.example/u/AbC-_9", None),
+        ("https://p.example/u/me/", None),
+        ("https://p.example/u/mexico", None),
+        ("https://p.example/p/me#channels", Some(WayOut::Own)),
         ("HTTPS://P.EXAMPLE/u/me?x=1", Some(WayOut::Own)),
-        ("https://p.example:443/p/abc", Some(WayOut::Own)),
+        ("https://p.example:443/u/me", Some(WayOut::Own)),
+        ("https://p.example/p/abc", None),
         ("https://p.example/u/", None),
         ("https://p.example/", None),
         ("https://p.example/uu/me", None),
