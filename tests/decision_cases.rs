@@ -17,7 +17,7 @@ use consentry::message::language::Language;
 use consentry::message::way_out::WaysOut;
 use consentry::policy::because::written;
 use consentry::policy::classify::{Classification, classify};
-use consentry::policy::decide::{Consultation, DELETION_NOTICE, decide};
+use consentry::policy::decide::{Consultation, DELETION_NOTICE, DOI_REQUEST, decide};
 use consentry::policy::facts::{MessageFacts, Origin};
 use consentry::policy::rules::{Class, Policy};
 use consentry::policy::verdict::{Reason, Verdict};
@@ -220,7 +220,7 @@ impl Case {
         consulted
     }
 
-    /// What the store remembers of it: advertising, and of service mail the notices of deletion.
+    /// What the store remembers of it: advertising, and of service mail what counts by its kind.
     fn sent(&self) -> Vec<Sent> {
         let accepted = self.sent.iter().filter(|earlier| earlier.accepted != Some(false));
         let sent = accepted.map(|earlier| Sent {
@@ -231,7 +231,7 @@ impl Case {
             attempt: None,
         });
         let mut sent: Vec<Sent> = sent.collect();
-        sent.retain(|sent| sent.promotional || sent.kinds.iter().any(|kind| kind == DELETION_NOTICE));
+        sent.retain(|sent| sent.promotional || sent.is_of_kind(DELETION_NOTICE) || sent.is_of_kind(DOI_REQUEST));
         sent.sort_by_key(|sent| sent.at);
         sent
     }

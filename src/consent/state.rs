@@ -83,6 +83,12 @@ pub struct Sent {
     pub attempt: Option<[u8; 32]>,
 }
 
+impl Sent {
+    pub fn is_of_kind(&self, kind: &str) -> bool {
+        self.kinds.iter().any(|own| own == kind)
+    }
+}
+
 /// An objection of somebody of whom only a keyed hash is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suppression {

@@ -52,6 +52,9 @@ pub(super) enum Outcome {
 
 /// The kind of message that says somebody's data will be deleted.
 pub const DELETION_NOTICE: &str = "deletion_notice";
+pub const DOI_REQUEST: &str = "doi_request";
+/// How often one question is asked: once, and one reminder (section 4).
+const CONFIRMATION_REQUESTS: usize = 2;
 
 /// The legal grounds, in the order in which they are tried and their failures reported.
 const BASES: [fn(&Question<'_>) -> Outcome; 5] = [opt_in, customer, professional, generic, non_commercial];
@@ -125,7 +128,7 @@ fn find(
         })
     };
     match classification.service_reason {
-        Reason::SvcDoi if is_service => confirmation_request(&record).unwrap_or_else(advertising),
+        Reason::SvcDoi if is_service => confirmation_request(&record, &consulted.sent, advertising),
         Reason::SvcRetention if is_service => deletion_notice(&record, &consulted.sent, advertising),
         _ => advertising(),
     }
@@ -160,22 +163,34 @@ fn service(policy: &Policy, classification: &Classification, consultation: Consu
     Finding::allow(classification.service_reason, Basis::Service, because)
 }
 
-/// A request to confirm is service mail only while its question is open; else it is advertising like any other.
-fn confirmation_request(record: &Record<'_>) -> Option<Finding> {
-    let request = record.open_request()?;
+/// A request to confirm is service mail only while its question is open, and is repeated once at most; else it is
+/// advertising like any other.
+fn confirmation_request(record: &Record<'_>, sent: &[Sent], advertising: impl FnOnce() -> Finding) -> Finding {
+    let Some(request) = record.open_request() else { return advertising() };
+    let asked = sent.iter().filter(|sent| sent.at >= request.at && sent.is_of_kind(DOI_REQUEST)).count();
+    let room = CONFIRMATION_REQUESTS.saturating_sub(asked);
+    if room == 0 {
+        return or_any_room(advertising());
+    }
     let because = record.fact(Sentence::AskedToConfirm, request);
-    Some(Finding { events: vec![request.seq], ..Finding::allow(Reason::SvcDoi, Basis::Service, because) })
+    let goes = Finding::allow(Reason::SvcDoi, Basis::Service, because);
+    Finding { events: vec![request.seq], room: u32::try_from(room).ok(), ..goes }
 }
 
 /// That somebody's data will be deleted is service mail once; said again it is advertising like any other.
 fn deletion_notice(record: &Record<'_>, sent: &[Sent], advertising: impl FnOnce() -> Finding) -> Finding {
-    let earlier = sent.iter().rfind(|sent| sent.kinds.iter().any(|kind| kind == DELETION_NOTICE));
+    let earlier = sent.iter().rfind(|sent| sent.is_of_kind(DELETION_NOTICE));
     let Some(earlier) = earlier else {
         let first = Finding::allow(Reason::SvcRetention, Basis::Service, Sentence::FirstDeletionNotice);
         return Finding { room: Some(1), ..first };
     };
     let mut finding = advertising();
     finding.because.0.push(Fact::new(Sentence::LaterDeletionNotice).on(period::day(record.policy, earlier.at)));
+    or_any_room(finding)
+}
+
+/// What counts by its kind takes a place, also where no limit bears on it.
+fn or_any_room(finding: Finding) -> Finding {
     let otherwise = if finding.decision == Decision::Allow { u32::MAX } else { 0 };
     Finding { room: finding.room.or(Some(otherwise)), ..finding }
 }

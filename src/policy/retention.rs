@@ -94,7 +94,7 @@ fn end(policy: &Policy, controller: &str, known: &ContactState, horizon: &Horizo
 }
 
 fn noticed_at(consulted: &Consulted) -> Option<Timestamp> {
-    let notices = consulted.sent.iter().filter(|sent| sent.kinds.iter().any(|kind| kind == DELETION_NOTICE));
+    let notices = consulted.sent.iter().filter(|sent| sent.is_of_kind(DELETION_NOTICE));
     notices.map(|sent| sent.at).max()
 }
 

@@ -154,12 +154,12 @@ fn going(disposition: &Disposition, verdicts: &[Verdict]) -> Vec<usize> {
     }
 }
 
-/// Advertising takes a place, and so does a notice of deletion. While nothing is enforced it goes whether there is room
+/// Advertising takes a place, and so do a notice of deletion and a request to confirm. While nothing is enforced it goes whether there is room
 /// or not.
 fn place(verdict: &Verdict, is_enforced: bool) -> Option<Place> {
     let promotional = verdict.basis != Some(Basis::Service);
     let room = verdict.room.filter(|_| is_enforced);
-    let counts = promotional || verdict.reason == Reason::SvcRetention;
+    let counts = promotional || matches!(verdict.reason, Reason::SvcRetention | Reason::SvcDoi);
     counts.then(|| Place { recipient: verdict.recipient.clone(), promotional, room })
 }
 

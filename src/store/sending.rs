@@ -51,10 +51,11 @@ pub const SENT: &str =
      WHERE recipient_key = ?1 AND controller = ?2 AND matters_until >= ?3
          AND id <= ?4 AND coalesce (released > ?4, true)";
 
-/// Places of one recipient that were taken after the change `?5` and are still held: those that caps count, or notices.
+/// Places of one recipient that were taken after the change `?5` and are still held: those that caps count, or
+/// those that count by their kind.
 pub const TAKEN_SINCE: &str = "SELECT count (*) FROM sending
      WHERE recipient_key = ?1 AND controller = ?2 AND matters_until >= ?3
-         AND id > ?5 AND released IS NULL AND iif (?4, promotional, matters_until = 9223372036854775807)";
+         AND id > ?5 AND released IS NULL AND iif (?4, promotional, NOT promotional OR matters_until = 9223372036854775807)";
 
 /// The place that an earlier attempt at the same message holds.
 pub const HELD: &str = "SELECT 1 FROM sending
