@@ -78,7 +78,7 @@ mod tests {
             format!("\"{token}\""),
         ];
         for text in table {
-            assert_eq!(in_text(&text), [token.clone()], "{text}");
+            assert_eq!(in_text(&text), std::slice::from_ref(&token), "{text}");
         }
         let escaped = token.replace('-', "%2D").replace('_', "%5f");
         assert_eq!(in_text(&escaped), [token]);
