@@ -17,6 +17,7 @@ pub mod smtp;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod inbox;
 pub mod relay;
 pub mod rights;
 pub mod server;

@@ -35,6 +35,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("dbg!", "output"),
     ("unsafe ", "what lib.rs forbids"),
     ("crate::relay", "an effect module"),
+    ("crate::inbox", "an effect module"),
     ("crate::store", "an effect module"),
     ("crate::web", "an effect module"),
     ("crate::cli", "an effect module"),

@@ -9,8 +9,9 @@ use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
 use serde_json::{Value, json};
 
 use super::{CliError, Globals};
-use crate::config::{self, ListenerSettings, Settings, UpstreamSettings};
+use crate::config::{self, InboxSettings, ListenerSettings, Settings, UpstreamSettings};
 use crate::policy::rules::Policy;
+use crate::smtp::address::EmailAddress;
 use crate::web::Site;
 
 /// Load settings and policy and print what would be enforced
@@ -49,6 +50,7 @@ fn as_text(settings: &Settings, policy: &Policy, warnings: &[String], coloured: 
     rows.extend(
         settings.upstreams.values().map(|upstream| ("upstream", upstream.name.as_str(), told_upstream(upstream))),
     );
+    rows.extend(settings.inboxes.values().map(|inbox| ("inbox", inbox.name.as_str(), told_inbox(inbox, policy))));
     if let Some(web) = &settings.public_web {
         rows.push(("web", "public", format!("{} as {}", web.listen, web.base_url)));
     }
@@ -107,6 +109,19 @@ fn told_listener(listener: &ListenerSettings) -> String {
         listener.tls,
         list(&listener.clients),
         list(&listener.may_send),
+    )
+}
+
+fn told_inbox(inbox: &InboxSettings, policy: &Policy) -> String {
+    let mailboxes = policy.controllers.values().filter_map(|controller| controller.unsubscribe_mailto.as_deref());
+    let addresses: Vec<&str> = mailboxes.chain(inbox.addresses.iter().map(EmailAddress::as_str)).collect();
+    format!(
+        "{} by {}, tls {}, clients {}, takes mail to {}",
+        list(&inbox.listen),
+        inbox.protocol,
+        inbox.tls,
+        list(&inbox.clients),
+        list(&addresses),
     )
 }
 
@@ -207,6 +222,10 @@ fn as_json(settings: &Settings, policy: &Policy, warnings: &[String]) -> Value {
         "hostname": settings.hostname,
         "store": settings.store.display().to_string(),
         "listeners": settings.listeners.values().map(listener).collect::<Vec<_>>(),
+        "inboxes": settings.inboxes.values().map(|inbox| json!({
+            "name": inbox.name, "listen": inbox.listen, "protocol": inbox.protocol, "tls": inbox.tls,
+            "clients": inbox.clients, "addresses": inbox.addresses,
+        })).collect::<Vec<_>>(),
         "upstreams": settings.upstreams.values().map(upstream).collect::<Vec<_>>(),
         "web": {
             "public": settings.public_web.as_ref().map(|web| json!({"listen": web.listen, "base_url": web.base_url})),

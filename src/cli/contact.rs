@@ -16,6 +16,8 @@ use crate::consent::import::Terms;
 use crate::policy::rules::Policy;
 use crate::smtp::address::EmailAddress;
 
+pub(super) use record::operator;
+
 /// One person, or many: folded state, events, recording, bulk import
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -61,7 +63,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
 }
 
 /// The one that was named, or the only one there is.
-fn the_controller(named: Option<&str>, policy: &Policy) -> Result<String, CliError> {
+pub(super) fn the_controller(named: Option<&str>, policy: &Policy) -> Result<String, CliError> {
     let known: Vec<&str> = policy.controllers.keys().map(String::as_str).collect();
     match (named, &known[..]) {
         (Some(id), _) => Ok(id.to_owned()),
@@ -71,7 +73,7 @@ fn the_controller(named: Option<&str>, policy: &Policy) -> Result<String, CliErr
 }
 
 /// What the policy knows, for events to be held to.
-fn terms(policy: &Policy) -> Terms {
+pub(super) fn terms(policy: &Policy) -> Terms {
     let aliases = policy.topics.values().flat_map(|topic| topic.aliases.iter());
     let topics: BTreeSet<String> = policy.topics.keys().chain(aliases).cloned().collect();
     Terms { controllers: policy.controllers.keys().cloned().collect(), topics, ..Terms::default() }

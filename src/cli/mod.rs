@@ -4,6 +4,7 @@ mod check;
 mod contact;
 mod demo;
 mod explain;
+mod inbox;
 mod init;
 mod journal;
 mod keys;
@@ -59,6 +60,7 @@ enum Command {
     Check(check::Args),
     Contact(contact::Args),
     Explain(explain::Args),
+    Inbox(inbox::Args),
     Journal(journal::Args),
     Keys(keys::Args),
     Ledger(ledger::Args),
@@ -76,6 +78,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Check(args) => check::run(args, &cli.globals),
         Command::Contact(args) => contact::run(args, &cli.globals),
         Command::Explain(args) => explain::run(args, &cli.globals),
+        Command::Inbox(args) => inbox::run(args, &cli.globals),
         Command::Journal(args) => journal::run(args, &cli.globals),
         Command::Keys(args) => keys::run(args, &cli.globals),
         Command::Ledger(args) => ledger::run(args, &cli.globals),

@@ -20,7 +20,7 @@ pub(super) fn read_listener(
     taken: &mut Taken,
 ) -> Option<ListenerSettings> {
     item.table(|table| {
-        let listen = read_listen(table, name, taken);
+        let listen = read_listen(table, &format!("listener.{name}"), taken);
         let upstream = match table.item("upstream") {
             Some(item) => item.one_of("upstream", upstreams.iter().copied()),
             None => table.refuse("`upstream` is missing; write the name of an [upstream.…] table"),
@@ -51,21 +51,20 @@ pub(super) fn read_listener(
     })
 }
 
-fn read_listen(table: &mut Table<'_>, name: &str, taken: &mut Taken) -> Option<Vec<SocketAddr>> {
+pub(super) fn read_listen(table: &mut Table<'_>, owner: &str, taken: &mut Taken) -> Option<Vec<SocketAddr>> {
     let Some(item) = table.item("listen") else {
         return table.refuse("`listen` is missing; write listen = [\"127.0.0.1:2525\"]");
     };
-    let owner = format!("listener.{name}");
-    let addresses = item.each(|element| take_address(element, &owner, taken))?;
+    let addresses = item.each(|element| take_address(element, owner, taken))?;
     if addresses.is_empty() {
         return item.refuse("is empty; write [\"127.0.0.1:2525\"]");
     }
     Some(addresses)
 }
 
-type Security = (TlsMode, Option<PathBuf>, Option<PathBuf>, bool);
+pub(super) type Security = (TlsMode, Option<PathBuf>, Option<PathBuf>, bool);
 
-fn read_security(table: &mut Table<'_>) -> Option<Security> {
+pub(super) fn read_security(table: &mut Table<'_>) -> Option<Security> {
     let mode_item = table.item("tls");
     let mode = mode_item.as_ref().map_or(Some(TlsMode::Off), |item| item.word(&[]));
     let certificate_item = table.item("certificate_file");
@@ -94,7 +93,7 @@ fn read_security(table: &mut Table<'_>) -> Option<Security> {
     Some((mode?, certificate?, key?, require))
 }
 
-fn read_clients(table: &mut Table<'_>) -> Option<Vec<IpNet>> {
+pub(super) fn read_clients(table: &mut Table<'_>) -> Option<Vec<IpNet>> {
     let Some(item) = table.item("clients") else {
         let loopback = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
         return Some(vec![loopback.into(), IpAddr::from(Ipv6Addr::LOCALHOST).into()]);

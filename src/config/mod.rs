@@ -4,6 +4,7 @@ mod condition_file;
 mod document;
 mod error;
 mod form_file;
+mod inbox_file;
 mod knobs_file;
 mod listener_file;
 mod load;

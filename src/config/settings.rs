@@ -70,6 +70,7 @@ pub struct Settings {
     pub upstreams: BTreeMap<String, UpstreamSettings>,
     pub listeners: BTreeMap<String, ListenerSettings>,
     pub credentials: BTreeMap<String, CredentialSettings>,
+    pub inboxes: BTreeMap<String, InboxSettings>,
     pub public_web: Option<PublicWeb>,
     pub admin_web: Option<AdminWeb>,
     pub log: LogSettings,
@@ -186,6 +187,34 @@ pub struct ListenerSettings {
     pub reply_timeout: Duration,
     pub tls_timeout: Duration,
     pub fanout_budget: Duration,
+}
+
+words! {
+    /// How mail to the gate comes in.
+    pub enum InboxProtocol { Smtp = "smtp", Lmtp = "lmtp" }
+}
+
+/// One door for mail to the gate itself: requests to leave, bounces, complaints.
+#[derive(Clone, Debug)]
+pub struct InboxSettings {
+    pub name: String,
+    pub listen: Vec<SocketAddr>,
+    pub protocol: InboxProtocol,
+    /// Who may connect.
+    pub clients: Vec<IpNet>,
+    pub tls: TlsMode,
+    pub certificate_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+    pub require_tls: bool,
+    /// What takes reports, beside every controller's `unsubscribe_mailto`.
+    pub addresses: Vec<EmailAddress>,
+    pub max_message_size: u64,
+    pub max_connections: usize,
+    pub command_timeout: Duration,
+    /// For a whole message.
+    pub data_timeout: Duration,
+    /// How long what a person has to look at waits for one.
+    pub keep_days: u16,
 }
 
 /// What one AUTH user may do below its listener's ceiling; what is not set is as the listener has it.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::document::{Document, Item, Outside, Table};
 use super::error::ConfigErrors;
+use super::inbox_file::read_inbox;
 use super::listener_file::read_listener;
 use super::settings::*;
 use super::upstream_file::read_upstream;
@@ -75,6 +76,12 @@ fn read_root(root: &mut Table<'_>, outside: &dyn Outside, policy: Option<&Policy
         listeners.extend(listener.map(|listener| (name.to_owned(), listener)));
     }
 
+    let mut inboxes = BTreeMap::new();
+    for (name, item) in root.named("inbox") {
+        let inbox = read_inbox(name, &item, &mut taken);
+        inboxes.extend(inbox.map(|inbox| (name.to_owned(), inbox)));
+    }
+
     let public_web = public_web.flatten().map(|web| web.with_default_upstream(&upstreams, &listeners));
     let keys = keys?;
     Some(Settings {
@@ -94,6 +101,7 @@ fn read_root(root: &mut Table<'_>, outside: &dyn Outside, policy: Option<&Policy
         spool,
         upstreams,
         listeners,
+        inboxes,
         credentials,
         public_web,
         admin_web,

@@ -13,10 +13,32 @@ pub fn warnings(settings: &Settings, policy: &Policy) -> Vec<String> {
             "body_optout is append, but without [web.public] there is no link to add: such mail is withheld".into(),
         );
     }
+    warn_of_unread_mail(settings, policy, &mut told);
     warn_of_unknown_listeners(settings, policy, &mut told);
     warn_of_clear_text(settings, &mut told);
     warn_of_open_doors(settings, &mut told);
     told
+}
+
+/// Mail to the unsubscribe address has to be read by somebody (RFC 2369 section 3.2).
+fn warn_of_unread_mail(settings: &Settings, policy: &Policy, told: &mut Vec<String>) {
+    for controller in policy.controllers.values().filter(|_| settings.inboxes.is_empty()) {
+        if let Some(mailbox) = &controller.unsubscribe_mailto {
+            told.push(format!(
+                "controller {} offers {mailbox} to whoever wants to leave, and no inbox of this gate takes that mail: \
+                 add an [inbox.…], or record what arrives there by hand",
+                controller.id
+            ));
+        }
+    }
+    for inbox in settings.inboxes.values().filter(|inbox| inbox.addresses.is_empty()) {
+        if policy.controllers.values().all(|controller| controller.unsubscribe_mailto.is_none()) {
+            told.push(format!(
+                "inbox {} takes no mail: set addresses, or unsubscribe_mailto of a controller",
+                inbox.name
+            ));
+        }
+    }
 }
 
 fn warn_of_unknown_listeners(settings: &Settings, policy: &Policy, told: &mut Vec<String>) {

@@ -6,6 +6,8 @@ mod tests;
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -291,6 +293,12 @@ impl ConsentEvent {
         self.recorded_at = Some(self.recorded_at.map_or(now, |said| said.min(now)));
         self
     }
+}
+
+/// An id by which the same thing, told again, is the same event: a digest of what makes it the same.
+pub fn stable_id(kind: &str, same: &Value) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, same.to_string().as_bytes());
+    format!("{kind}-{}", URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]))
 }
 
 /// An event with its place in the record.

@@ -17,6 +17,7 @@ pub use delivery::{Action, RecipientReport};
 pub use request::UnsubscribeRequest;
 
 use crate::message::head::{HeadLimits, MessageHead};
+use crate::smtp::address::EmailAddress;
 use parts::Parts;
 
 /// What came.
@@ -106,6 +107,31 @@ pub fn read(wire: &[u8], null_sender: bool) -> Incoming {
         return Incoming::Unclear { why: Unclear::BounceWithoutReport, returned };
     }
     letter.read(returned)
+}
+
+/// Every address that is named in the message, its reports and what came back with it: for whom it is personal.
+pub fn people(wire: &[u8]) -> Vec<EmailAddress> {
+    let mut found = named_in(wire);
+    if let Ok(head) = MessageHead::locate(wire, &HeadLimits::default()) {
+        let parts = parts::read(&head, wire);
+        found.extend(named_in(parts.text.as_bytes()));
+        for part in [&parts.delivery_status, &parts.feedback, &parts.returned].into_iter().flatten() {
+            found.extend(named_in(part));
+        }
+    }
+    found.sort_by_key(EmailAddress::consent_key);
+    found.dedup_by_key(|address| address.consent_key());
+    found
+}
+
+/// So many addresses are looked for in each part.
+const MOST_NAMED: usize = 500;
+
+fn named_in(bytes: &[u8]) -> Vec<EmailAddress> {
+    let text = String::from_utf8_lossy(bytes);
+    let ends = |c: char| c.is_whitespace() || c.is_control() || "<>()[],;:\"'|/?&=".contains(c);
+    let words = text.split(ends).filter(|word| word.contains('@'));
+    words.take(MOST_NAMED).filter_map(|word| EmailAddress::parse(word.trim_matches('.')).ok()).collect()
 }
 
 fn returned(bytes: &[u8]) -> Returned {

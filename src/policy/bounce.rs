@@ -1,10 +1,16 @@
-//! Addresses that take no mail any more (E10).
+//! Addresses that take no mail any more (E10), and what says so.
+
+use jiff::Timestamp;
+use serde_json::json;
 
 use super::because::Sentence;
 use super::life::is_contact;
 use super::record::{self, Record};
+use super::rules::Policy;
 use super::verdict::{Finding, Reason};
-use crate::consent::event::{EventType, RecordedEvent};
+use crate::consent::event::{ConsentEvent, EventType, RecordedEvent, stable_id};
+use crate::smtp::address::{EmailAddress, ReversePath};
+use crate::smtp::reply::Reply;
 use crate::smtp::status::EnhancedStatus;
 
 /// What a refusal says about the address it was made for.
@@ -41,6 +47,45 @@ pub fn weigh(status: Option<EnhancedStatus>, reply_code: Option<u16>) -> Weight 
     }
 }
 
+/// What is recorded of a bounce; told again on the same day it is the same event.
+pub fn event(address: EmailAddress, controller: &str, hard: bool, at: Timestamp, policy: &Policy) -> ConsentEvent {
+    let day = at.to_zoned(policy.time_zone.clone()).date();
+    let same = json!([address.consent_key(), controller, hard, day]);
+    ConsentEvent {
+        at: Some(at),
+        recorded_at: Some(at),
+        id: Some(stable_id("bounce", &same)),
+        hard: Some(hard),
+        ..ConsentEvent::new(address, controller, EventType::Bounce)
+    }
+}
+
+/// What is recorded when upstream refuses a recipient. `None`: the refusal does not say that nobody lives there.
+pub fn refused_at_rcpt(
+    address: &EmailAddress,
+    controller: &str,
+    reply: &Reply,
+    at: Timestamp,
+    policy: &Policy,
+) -> Option<ConsentEvent> {
+    let status = reply.enhanced().and_then(EnhancedStatus::parse);
+    let is_hard = reply.is_permanent() && weigh(status, Some(reply.code())) == Weight::Hard;
+    is_hard.then(|| ConsentEvent {
+        source: Some("upstream:rcpt".into()),
+        code: Some(status.map_or_else(|| reply.code().to_string(), |status| status.to_string())),
+        ..event(address.clone(), controller, true, at, policy)
+    })
+}
+
+/// In whose name mail from this envelope sender goes, as far as that can be said before its content is there.
+pub fn controller_of_sender<'a>(policy: &'a Policy, from: &ReversePath) -> Option<&'a str> {
+    let domain = from.mailbox()?.domain_key();
+    let parents = domain.match_indices('.').map(|(dot, _)| &domain[dot + 1..]);
+    // Bounces often go to a name below the one that readers see.
+    let known = std::iter::once(domain.as_str()).chain(parents).find_map(|name| policy.controller_of_domain(name));
+    known.map(|controller| controller.id.as_str())
+}
+
 /// Advertising to an address that bounced for good is withheld until the person shows that it lives. What bounced in one
 /// controller's name says nothing to another: each keeps its own record of an address (section 1.1).
 pub(super) fn dead(record: &Record<'_>) -> Option<Finding> {
@@ -74,6 +119,49 @@ fn shows_life(record: &Record<'_>, recorded: &RecordedEvent) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::parse_policy;
+
+    const POLICY: &str = r#"
+[controller.shop]
+name = "Shop"
+domains = ["exemple.fr"]
+privacy_url = "https://exemple.fr/"
+contact = "dpo@exemple.fr"
+"#;
+
+    #[test]
+    fn the_envelope_sender_tells_in_whose_name_mail_goes() {
+        let policy = parse_policy("policy.toml", POLICY, &[]).unwrap();
+        let table = [
+            ("news@exemple.fr", Some("shop")),
+            ("b-1@Bounces.News.EXEMPLE.fr", Some("shop")),
+            ("news@notexemple.fr", None),
+            ("news@fr", None),
+            ("", None),
+        ];
+        for (from, expected) in table {
+            assert_eq!(controller_of_sender(&policy, &ReversePath::parse(from).unwrap()), expected, "{from}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_a_bounce_once_a_day_and_only_when_it_speaks_of_the_address() {
+        let policy = parse_policy("policy.toml", POLICY, &[]).unwrap();
+        let anna = EmailAddress::parse("anna@x.example").unwrap();
+        let event = |code, text: &str, at: &str| {
+            refused_at_rcpt(&anna, "shop", &Reply::new(code, text), at.parse().unwrap(), &policy)
+        };
+        let (morning, evening, next) = ("2026-05-14T08:00:00Z", "2026-05-14T20:00:00Z", "2026-05-15T08:00:00Z");
+        let first = event(550, "5.1.1 unknown", morning).unwrap();
+        assert_eq!((first.kind, first.hard, first.code.as_deref()), (EventType::Bounce, Some(true), Some("5.1.1")));
+        assert_eq!(event(550, "5.1.1 unknown", evening).unwrap().id, first.id);
+        assert_ne!(event(550, "5.1.1 unknown", next).unwrap().id, first.id);
+        for (code, text) in
+            [(550, "5.7.1 spam"), (554, "5.7.26 policy"), (550, "no"), (450, "4.1.1 later"), (552, "5.2.2 full")]
+        {
+            assert_eq!(event(code, text, morning), None, "{code} {text}");
+        }
+    }
 
     #[test]
     fn only_what_speaks_of_the_address_is_hard() {

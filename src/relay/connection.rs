@@ -123,6 +123,7 @@ impl<'w> Connection<'w> {
                 max_idle_commands: settings.max_idle_commands,
                 require_tls: settings.require_tls,
                 auth_without_tls: settings.auth_without_tls,
+                lmtp: false,
             }),
             hop: Hop::new(door.upstream.clone()),
             lines: LineReader::new(settings.bare_newline == BareNewline::Normalise),
@@ -404,7 +405,7 @@ impl<'w> Connection<'w> {
 }
 
 /// Reads what is there, at least one byte.
-async fn fill(stream: &mut Stream, input: &mut Vec<u8>, room: usize, deadline: Instant) -> Result<(), End> {
+pub async fn fill(stream: &mut Stream, input: &mut Vec<u8>, room: usize, deadline: Instant) -> Result<(), End> {
     input.reserve(room);
     match timeout_at(deadline, stream.read_buf(input)).await {
         Ok(Ok(1..)) => Ok(()),

@@ -11,6 +11,7 @@ use super::record;
 use super::spool::Spool;
 use super::transaction::{Mail, carry_out};
 use crate::consent::state::Consulted;
+use crate::policy::bounce;
 use crate::policy::classify::classify;
 use crate::policy::decide::{Consultation, refuse_before_data};
 use crate::policy::facts::MessageFacts;
@@ -67,6 +68,7 @@ impl Connection<'_> {
                 if reply.is_positive() {
                     self.session.accept_recipient(recipient);
                 } else {
+                    self.note_refusal(&recipient, &reply);
                     self.session.refuse_recipient();
                 }
                 self.pass_on(reply);
@@ -77,6 +79,17 @@ impl Connection<'_> {
                 self.session.lose_transaction();
                 self.say(&error.reply());
             }
+        }
+    }
+
+    /// A refusal for good that speaks of the address is a bounce. Nobody waits for its row.
+    fn note_refusal(&self, recipient: &Recipient, reply: &Reply) {
+        let pinned = self.door.settings.pin.as_ref().and_then(|pin| pin.controller.as_deref());
+        let by_sender = || bounce::controller_of_sender(&self.policy, &self.session.envelope()?.from);
+        let Some(controller) = pinned.or_else(by_sender) else { return };
+        let event = bounce::refused_at_rcpt(&recipient.address, controller, reply, Timestamp::now(), &self.policy);
+        if let Some(event) = event {
+            self.worker.gate.store.record_event_later(event);
         }
     }
 

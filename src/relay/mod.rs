@@ -2,7 +2,7 @@
 
 mod answer;
 mod body;
-mod connection;
+pub mod connection;
 mod copies;
 mod dialogue;
 pub mod drain;

@@ -2,6 +2,7 @@
 
 pub mod checkpoints;
 pub mod control;
+mod inbox;
 mod link_watch;
 mod pages;
 pub mod sockets;
@@ -19,6 +20,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::config::{ConfigErrors, Settings, load_policy};
 use crate::consent::token::{HashKeys, KeyError, SealingKeys, parse_keys};
+use crate::inbox::Inbox;
 use crate::policy::rules::Policy;
 use crate::relay::drain::{Drain, DrainSwitch};
 use crate::relay::gate::{Door, Gate, Worker};
@@ -90,6 +92,7 @@ impl Server {
         let (switch, drain) = DrainSwitch::new();
         let mut server = Server { gate, switch, threads: Vec::new(), addresses: Vec::new() };
         server.start_web(&mut sockets, &drain)?;
+        server.start_inboxes(&mut sockets, &drain)?;
         server.start_workers(&mut sockets, &drain)?;
         Ok(server)
     }
@@ -136,6 +139,23 @@ impl Server {
         }
         let (gate, drain) = (self.gate.clone(), drain.clone());
         self.spawn("web", move || run_web(&gate, served, &drain))
+    }
+
+    /// One thread for all of them: this is little mail.
+    fn start_inboxes(&mut self, sockets: &mut Sockets, drain: &Drain) -> Result<(), StartError> {
+        let mut opened = Vec::new();
+        for settings in self.gate.settings.inboxes.values() {
+            let inbox = Inbox::open(&self.gate, settings).map_err(StartError::Tls)?;
+            let name = format!("inbox.{}", settings.name);
+            let groups = sockets.of_listener(&name, &settings.listen, 1)?;
+            self.addresses.extend(groups.iter().map(|group| (name.clone(), group.address)));
+            opened.push((inbox, groups.into_iter().flat_map(|group| group.sockets).collect()));
+        }
+        if opened.is_empty() {
+            return Ok(());
+        }
+        let drain = drain.clone();
+        self.spawn("inbox", move || inbox::run(opened, &drain))
     }
 
     /// What stands in the way of taking mail.
@@ -331,6 +351,7 @@ async fn keep_house(gate: &Gate) {
                 purge_journal(&gate.store, horizon.timestamp()).await;
             }
         }
+        inbox::purge(gate).await;
         tokio::time::sleep(KEEP_HOUSE_EVERY).await;
     }
 }

@@ -21,7 +21,7 @@ pub use parameters::{Body, MailParameters, RcptParameters};
 pub enum Command {
     Helo(String),
     Ehlo(String),
-    Lhlo,
+    Lhlo(String),
     Mail {
         from: ReversePath,
         parameters: MailParameters,
@@ -61,7 +61,7 @@ impl Command {
         match verb.to_ascii_uppercase().as_str() {
             "HELO" => Ok(Command::Helo(host_name(arguments)?)),
             "EHLO" => Ok(Command::Ehlo(host_name(arguments)?)),
-            "LHLO" => Ok(Command::Lhlo),
+            "LHLO" => Ok(Command::Lhlo(host_name(arguments)?)),
             "MAIL" => mail(arguments),
             "RCPT" => rcpt(arguments),
             "DATA" => bare(Command::Data, arguments),
@@ -87,7 +87,7 @@ impl fmt::Debug for Command {
         match self {
             Command::Helo(name) => f.debug_tuple("Helo").field(name).finish(),
             Command::Ehlo(name) => f.debug_tuple("Ehlo").field(name).finish(),
-            Command::Lhlo => f.write_str("Lhlo"),
+            Command::Lhlo(name) => f.debug_tuple("Lhlo").field(name).finish(),
             Command::Mail { from, parameters } => {
                 f.debug_struct("Mail").field("from", from).field("parameters", parameters).finish()
             }

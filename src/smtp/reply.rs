@@ -258,6 +258,16 @@ impl Reply {
         Reply::new(553, "5.6.7 Recipient address needs SMTPUTF8")
     }
 
+    /// Of the gate's own mailboxes there is none of this name, and nothing is passed on.
+    pub fn no_such_mailbox() -> Reply {
+        Reply::new(550, "5.1.1 No such mailbox here, and nothing is relayed")
+    }
+
+    /// What a message said is durable.
+    pub fn taken_note_of() -> Reply {
+        Reply::new(250, "2.6.0 Taken note of")
+    }
+
     pub fn too_many_recipients() -> Reply {
         Reply::new(452, "4.5.3 Too many recipients")
     }

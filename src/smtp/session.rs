@@ -63,6 +63,8 @@ pub struct SessionRules {
     pub require_tls: bool,
     /// Plain AUTH mechanisms are taken in clear.
     pub auth_without_tls: bool,
+    /// The protocol is LMTP (RFC 2033).
+    pub lmtp: bool,
 }
 
 #[derive(Debug)]
@@ -168,8 +170,10 @@ impl Session {
     }
 
     fn must_encrypt_first(&self, command: &Command) -> bool {
-        let exempt =
-            matches!(command, Command::Noop | Command::Ehlo(_) | Command::StartTls | Command::Quit | Command::Helo(_));
+        let exempt = matches!(
+            command,
+            Command::Noop | Command::Ehlo(_) | Command::StartTls | Command::Quit | Command::Helo(_) | Command::Lhlo(_)
+        );
         self.rules.require_tls && !self.encrypted && !exempt
     }
 
@@ -207,6 +211,10 @@ impl Session {
 
     fn dispatch(&mut self, command: Command) -> Step {
         match command {
+            Command::Lhlo(name) if self.rules.lmtp => self.greet(name, true),
+            // RFC 2033 section 4.1: neither protocol knows the other's greeting.
+            Command::Lhlo(_) => Step::Reply(Reply::unknown_command()),
+            Command::Helo(_) | Command::Ehlo(_) if self.rules.lmtp => Step::Reply(Reply::unknown_command()),
             Command::Helo(name) => self.greet(name, false),
             Command::Ehlo(name) => self.greet(name, true),
             Command::Mail { from, parameters } => self.mail(from, parameters),
@@ -222,7 +230,6 @@ impl Session {
             Command::Verify => Step::Reply(Reply::cannot_verify()),
             Command::Help => Step::Reply(Reply::help()),
             Command::Quit => Step::Close(Reply::bye()),
-            Command::Lhlo => Step::Reply(Reply::unknown_command()),
             Command::Chunk => Step::Close(Reply::not_implemented()),
             Command::NotImplemented => Step::Reply(Reply::not_implemented()),
         }

@@ -12,6 +12,7 @@ use super::handovers;
 use super::ledger::{Chain, acts};
 use super::moment::moment;
 use super::sending;
+use super::unclear_mail;
 use crate::consent::event::EventType;
 use crate::consent::ledger::Digest;
 use crate::consent::ledger::dropped::{Dropped, Part};
@@ -68,6 +69,7 @@ pub fn carry_out(
     forget_state(db, erase)?;
     handovers::forget(db, erase.contact, erase.controller)?;
     sending::forget(db, erase.person, Some(erase.controller))?;
+    unclear_mail::forget(db, &erase.person.consent_key())?;
     let (key, pseudonym) = (erase.person.consent_key(), chain.keys.hash.pseudonym(&erase.person.consent_key()));
     let gone = nothing_left(db, erase.contact)?;
     if gone {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::{Serialize, Serializer};
 
 use super::error::StoreError;
@@ -327,4 +327,30 @@ fn decision(row: &Row<'_>) -> Result<DecisionRow, StoreError> {
 
 fn list(row: &Row<'_>, column: usize) -> Result<Vec<String>, StoreError> {
     Ok(serde_json::from_str(&row.get::<_, String>(column)?)?)
+}
+
+/// One message that went to somebody, or may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentMail {
+    pub controller: Option<String>,
+    /// Without angle brackets.
+    pub message_id: Option<String>,
+}
+
+/// So many messages to one address are looked through.
+const MOST_SENT: i64 = 500;
+
+/// What was let through to one address since then, the newest first; in monitor mode everything was.
+pub fn sent_to(db: &Connection, recipient_key: &str, since: Timestamp) -> Result<Vec<SentMail>, StoreError> {
+    let mut rows = db.prepare_cached(
+        "SELECT m.controller, m.message_id FROM decision AS d JOIN message AS m ON m.id = d.message
+         WHERE d.recipient_key = ?1 AND d.at >= ?2 AND (d.decision = 'allow' OR m.mode = 'monitor')
+         ORDER BY d.at DESC LIMIT ?3",
+    )?;
+    let sent = rows.query_map(params![recipient_key, micros(since), MOST_SENT], |row| {
+        let message_id: Option<String> = row.get(1)?;
+        let bare = |id: String| id.trim().trim_start_matches('<').trim_end_matches('>').to_owned();
+        Ok(SentMail { controller: row.get(0)?, message_id: message_id.map(bare) })
+    })?;
+    Ok(sent.collect::<Result<_, _>>()?)
 }

@@ -24,6 +24,7 @@ mod sending;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod unclear_mail;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -51,7 +52,7 @@ pub use events::{Appended, Suppress};
 pub use handovers::Handover;
 pub use import::{Importer, Progress, Slice, Waiting};
 pub use journal::{MessageRecord, Outcome, OutcomeResult, RecordedVerdict, Seen};
-pub use journal_query::{Count, DecisionRow, Filter, MessageRow, OutcomeRow, Position, Story};
+pub use journal_query::{Count, DecisionRow, Filter, MessageRow, OutcomeRow, Position, SentMail, Story};
 pub use ledger::checkpoints::NewCheckpoint;
 pub use ledger::places::Subject;
 pub use ledger::proofs::{LedgerEntry, Opening};
@@ -62,6 +63,7 @@ pub use rebuild::{Difference, Rebuild};
 pub use retention::Known;
 pub use sending::{Place, Places};
 pub use texts::KeptText;
+pub use unclear_mail::{Resolution, UnclearMail, UnclearRow};
 pub use writer::Health;
 
 /// How many changes wait for the writer. While another process holds the lock it writes nothing, and mail that does not
@@ -157,6 +159,28 @@ impl Store {
     /// Resolves with the event's number when it is durable and folded. A known `id` gives the number it already has.
     pub async fn record_event(&self, event: ConsentEvent) -> Result<i64, StoreError> {
         self.write(Change::Event(Box::new(event))).await
+    }
+
+    /// With the next group commit, for what nobody waits for.
+    pub fn record_event_later(&self, event: ConsentEvent) {
+        self.write_later(Change::Event(Box::new(event)));
+    }
+
+    /// Keeps a message for a person to look at; resolves with its number when it is durable.
+    pub async fn keep_unclear_mail(&self, mail: UnclearMail) -> Result<i64, StoreError> {
+        self.write(Change::UnclearMail(Box::new(mail))).await
+    }
+
+    /// Carries out what an operator made of one: the number of its event, 0 without one; `None` when there is no such
+    /// message.
+    pub async fn resolve_unclear_mail(&self, resolution: Resolution) -> Result<Option<i64>, StoreError> {
+        let seq = self.write(Change::Resolution(Box::new(resolution))).await?;
+        Ok((seq >= 0).then_some(seq))
+    }
+
+    /// Drops unclear mail from before `horizon`; how many.
+    pub async fn purge_unclear_mail(&self, horizon: Timestamp) -> Result<i64, StoreError> {
+        self.write(Change::PurgeUnclearMail { horizon }).await
     }
 
     /// The objection of somebody we have no row for.

@@ -14,7 +14,7 @@ use super::error::StoreError;
 use super::events;
 use super::handovers::{self, Handover};
 use super::journal::Seen;
-use super::journal_query::{self, Count, DecisionRow, Filter, MessageRow, Position, Story};
+use super::journal_query::{self, Count, DecisionRow, Filter, MessageRow, Position, SentMail, Story};
 use super::ledger::LedgerKeys;
 use super::ledger::checkpoints::{self, NewCheckpoint};
 use super::ledger::places::{self, Subject};
@@ -27,6 +27,7 @@ use super::retention::{self, Known};
 use super::schema::{self, Place};
 use super::sending;
 use super::texts::{self, KeptText};
+use super::unclear_mail::{self, UnclearRow};
 use crate::consent::event::{ConsentEvent, RecordedEvent};
 use crate::consent::ledger::Digest;
 use crate::consent::ledger::checkpoint::SigningKeys;
@@ -106,6 +107,21 @@ impl Reader {
         known.sent = sending::to(&snapshot, controller, &recipient.consent_key(), at, seen.sent_seq)?;
         known.sent_seq = seen.sent_seq;
         Ok(known)
+    }
+
+    /// What went to this address since then, the newest first.
+    pub fn mail_sent_to(&mut self, address: &EmailAddress, since: Timestamp) -> Result<Vec<SentMail>, StoreError> {
+        journal_query::sent_to(&*self.read()?, &address.consent_key(), since)
+    }
+
+    /// Mail to the gate that waits for a person to look at it, the oldest first.
+    pub fn unclear_mail(&mut self) -> Result<Vec<UnclearRow>, StoreError> {
+        unclear_mail::list(&*self.read()?)
+    }
+
+    /// One of them, with its message.
+    pub fn unclear_message(&mut self, id: i64) -> Result<Option<(UnclearRow, Vec<u8>)>, StoreError> {
+        unclear_mail::show(&*self.read()?, id)
     }
 
     /// How far a decision could have seen at a moment.

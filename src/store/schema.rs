@@ -291,6 +291,27 @@ const MIGRATIONS: &[&str] = &["
         since INTEGER NOT NULL
     ) STRICT;
 
+    -- Mail to the gate that a person has to look at.
+    CREATE TABLE unclear_mail (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        why TEXT NOT NULL,
+        -- Whom it may be about, as far as that is known.
+        controller TEXT,
+        address TEXT,
+        -- Of its bytes: the same message, sent again, is kept once.
+        digest BLOB NOT NULL UNIQUE,
+        message BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX unclear_mail_by_time ON unclear_mail (at);
+    -- Everybody who is named in one, by consent key: it goes when any of them is erased.
+    CREATE TABLE unclear_mail_person (
+        mail INTEGER NOT NULL REFERENCES unclear_mail (id) ON DELETE CASCADE,
+        consent_key TEXT NOT NULL,
+        PRIMARY KEY (consent_key, mail)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX unclear_mail_person_by_mail ON unclear_mail_person (mail);
+
     CREATE TABLE handed_over (
         contact INTEGER NOT NULL REFERENCES contact (id),
         act INTEGER NOT NULL REFERENCES act (id),

@@ -24,6 +24,7 @@ use super::retention;
 use super::schema::{self, Place};
 use super::sending;
 use super::texts::{self, KeptText};
+use super::unclear_mail::{self, Resolution, UnclearMail};
 use crate::consent::event::{ConsentEvent, EventType};
 
 /// More than this waits for the next group, so that the first ones are not kept waiting by the last.
@@ -52,6 +53,9 @@ pub enum Change {
     PurgeSuppressions { horizon: Timestamp },
     Act { kind: &'static str, body: Value },
     Checkpoint(Box<NewCheckpoint>),
+    UnclearMail(Box<UnclearMail>),
+    Resolution(Box<Resolution>),
+    PurgeUnclearMail { horizon: Timestamp },
 }
 
 impl Change {
@@ -60,6 +64,7 @@ impl Change {
         match self {
             Change::Event(event) => event.kind == EventType::Erase,
             Change::PurgeJournal { .. } | Change::DropProofs { .. } | Change::PurgeSuppressions { .. } => true,
+            Change::Resolution(_) | Change::PurgeUnclearMail { .. } => true,
             _ => false,
         }
     }
@@ -133,6 +138,8 @@ impl Health {
             Change::DropProofs { .. } | Change::PurgeSuppressions { .. } => ("purge", ""),
             Change::Act { kind, .. } => (*kind, ""),
             Change::Checkpoint(_) => ("checkpoint", ""),
+            Change::UnclearMail(_) | Change::Resolution(_) => ("unclear mail", ""),
+            Change::PurgeUnclearMail { .. } => ("purge", ""),
         };
         tracing::error!(what, r#ref = reference, %error, "journal gap: a row was not written");
     }
@@ -272,6 +279,9 @@ fn write_one(step: Savepoint<'_>, chain: &mut Chain<'_>, change: &Change, now: T
         Change::LinkFailing { since } => link::set(&step, *since).map(|()| 0),
         Change::PurgeJournal { horizon } => journal::purge(&step, chain, *horizon, SWEEP_ROWS, now),
         Change::Checkpoint(new) => checkpoints::keep(&step, new).map(|()| 0),
+        Change::UnclearMail(mail) => unclear_mail::keep(&step, mail),
+        Change::Resolution(resolution) => unclear_mail::resolve(&step, chain, resolution, now),
+        Change::PurgeUnclearMail { horizon } => unclear_mail::purge(&step, *horizon),
         Change::Act { kind, body } => acts::record(&step, chain, kind, body, now),
     }?;
     step.commit()?;

@@ -6,7 +6,7 @@ mod admin;
 mod form;
 mod locale;
 mod me;
-mod objection;
+pub mod objection;
 mod page;
 mod problem;
 mod public;

@@ -1,15 +1,13 @@
-//! An objection through a link or a page: whose it is, how far it reaches, and writing it down exactly once.
+//! An objection through a link, a page or a letter: whose it is, how far it reaches, and writing it down exactly once.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::consent::event::{Actor, ConsentEvent, EventType, RecordedEvent};
+use crate::consent::event::{Actor, ConsentEvent, EventType, RecordedEvent, stable_id};
 use crate::consent::state::ContactState;
 use crate::consent::token::{HashKeys, UnsubscribeToken};
 use crate::smtp::address::{EmailAddress, Width};
-use crate::store::{Contact, Store, StoreError, Suppress};
+use crate::store::{Contact, Reader, Store, StoreError, Suppress};
 
 /// How the person said it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +16,10 @@ pub enum Mechanism {
     OneClick,
     /// The button of our page.
     LinkPage,
+    /// Mail to the address beside the link (RFC 2369).
+    Mailto,
+    /// What a mailbox provider passes on of its user (RFC 5965).
+    Complaint,
 }
 
 impl Mechanism {
@@ -25,6 +27,8 @@ impl Mechanism {
         match self {
             Mechanism::OneClick => "one_click",
             Mechanism::LinkPage => "link_page",
+            Mechanism::Mailto => "mailto",
+            Mechanism::Complaint => "complaint",
         }
     }
 }
@@ -36,6 +40,11 @@ pub enum Who {
     Link(UnsubscribeToken),
     /// Whoever proved to read the mail of this address.
     Reader(EmailAddress),
+    /// Whoever got this link and sent it back by mail. `from_agrees`: who signs is whom it was sent to, as far as a
+    /// sender says who it is.
+    Letter { token: UnsubscribeToken, from_agrees: Option<bool> },
+    /// Whoever the letter says it is from. Anybody can write that, and nothing but an objection comes of it.
+    Sender(EmailAddress),
 }
 
 /// What one use of a link or a page asks for.
@@ -59,6 +68,7 @@ impl Objection {
         match self.who {
             Who::Link(_) => "web:unsubscribe",
             Who::Reader(_) => "web:me",
+            Who::Letter { .. } | Who::Sender(_) => "inbox:unsubscribe",
         }
     }
 }
@@ -96,15 +106,26 @@ fn find_blocking(
 ) -> Result<Option<Known>, StoreError> {
     let mut reader = store.reader()?;
     let contact = match who {
-        Who::Link(token) if token.contact == 0 => None,
-        Who::Link(token) => reader.contact_by_id(token.contact)?.filter(|contact| is_its(token, contact, hash_keys)),
-        Who::Reader(address) => reader.contact(address)?,
+        Who::Link(token) | Who::Letter { token, .. } => of_token(&mut reader, hash_keys, token)?,
+        Who::Reader(address) | Who::Sender(address) => reader.contact(address)?,
     };
     let Some(contact) = contact else { return Ok(None) };
     let (consulted, _) = reader.consult(controller, std::slice::from_ref(&contact.address))?;
     let state = consulted.into_iter().next().and_then(|consulted| consulted.exact);
     let newest_opt_in = state.as_ref().and_then(newest_opt_in);
     Ok(Some(Known { contact: contact.id, address: contact.address, newest_opt_in }))
+}
+
+/// Whose link it is, as far as the person is still known.
+pub fn of_token(
+    reader: &mut Reader,
+    hash_keys: &HashKeys,
+    token: &UnsubscribeToken,
+) -> Result<Option<Contact>, StoreError> {
+    if token.contact == 0 {
+        return Ok(None);
+    }
+    Ok(reader.contact_by_id(token.contact)?.filter(|contact| is_its(token, contact, hash_keys)))
 }
 
 /// In a store other than the one that gave the row its number, the row may be somebody else's.
@@ -125,6 +146,10 @@ fn event(objection: &Objection, known: Known) -> ConsentEvent {
     let evidence = match &objection.who {
         Who::Link(token) => json!({ "link_issued_at": token.issued_at }),
         Who::Reader(_) => json!({ "proof": "code_by_mail" }),
+        Who::Letter { token, from_agrees } => {
+            json!({ "link_issued_at": token.issued_at, "proof": "token_by_mail", "from_agrees": from_agrees })
+        }
+        Who::Sender(_) => json!({ "proof": "from_field" }),
     };
     ConsentEvent {
         at: Some(objection.at),
@@ -146,15 +171,15 @@ fn event_id(objection: &Objection, known: &Known) -> String {
     topics.sort();
     topics.dedup();
     let opt_in = known.newest_opt_in.map(|at| (at.as_microsecond(), at <= objection.at));
-    let said = json!([known.contact, objection.controller, topics, opt_in]).to_string();
-    let digest = ring::digest::digest(&ring::digest::SHA256, said.as_bytes());
-    format!("unsubscribe-{}", URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]))
+    stable_id("unsubscribe", &json!([known.contact, objection.controller, topics, opt_in]))
 }
 
 fn mark(objection: &Objection, hash_keys: &HashKeys) -> Suppress {
     let hash = match &objection.who {
-        Who::Link(token) => token.hash,
-        Who::Reader(address) => hash_keys.contact_hash(&objection.controller, &address.objection_key(Width::WIDEST)),
+        Who::Link(token) | Who::Letter { token, .. } => token.hash,
+        Who::Reader(address) | Who::Sender(address) => {
+            hash_keys.contact_hash(&objection.controller, &address.objection_key(Width::WIDEST))
+        }
     };
     Suppress {
         controller: objection.controller.clone(),

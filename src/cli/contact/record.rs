@@ -106,7 +106,7 @@ fn event(args: &Args, policy: &Policy, now: Timestamp) -> Result<ConsentEvent, C
 }
 
 /// Who is at the keyboard, unless it is said.
-pub(super) fn operator(by: Option<&str>) -> Result<String, CliError> {
+pub(in crate::cli) fn operator(by: Option<&str>) -> Result<String, CliError> {
     let known = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
     let name = by.map(str::to_owned).or(known).filter(|name| !name.trim().is_empty());
     name.ok_or_else(|| CliError::Usage("say who records it: --by NAME".into()))

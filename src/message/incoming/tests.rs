@@ -323,6 +323,17 @@ fn nested_and_endless_parts_are_passed_over_in_good_time() {
     assert_eq!(recipients.len(), 100);
 }
 
+#[test]
+fn everybody_who_is_named_is_known() {
+    let named: Vec<String> = people(&postfix_bounce(FAILED, "<mailto:out@exemple.fr?subject=x>"))
+        .iter()
+        .map(EmailAddress::to_string)
+        .collect();
+    for address in ["anna@x.example", "bounces@exemple.fr", "out@exemple.fr", "MAILER-DAEMON@mx.example"] {
+        assert!(named.iter().any(|name| name == address), "{address} in {named:?}");
+    }
+}
+
 /// Lines of which such messages are made, in any order.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let line = prop_oneof![

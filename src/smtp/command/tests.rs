@@ -19,7 +19,7 @@ fn every_verb_is_known_in_either_case() {
         ("EHLO  my_pc ", Command::Ehlo("my_pc".into())),
         ("EHLO [IPv6:2001:db8::1]", Command::Ehlo("[IPv6:2001:db8::1]".into())),
         ("EHLO MacBook-de-Zoé.local", Command::Ehlo("MacBook-de-Zoé.local".into())),
-        ("LHLO x", Command::Lhlo),
+        ("LHLO x", Command::Lhlo("x".into())),
         ("data", Command::Data),
         ("DATA ", Command::Data),
         ("rset", Command::Reset),

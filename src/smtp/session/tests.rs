@@ -8,6 +8,7 @@ fn rules() -> SessionRules {
         max_idle_commands: 10,
         require_tls: false,
         auth_without_tls: false,
+        lmtp: false,
     }
 }
 
@@ -207,4 +208,16 @@ fn other_verbs_get_their_standard_answer() {
     for (line, expected) in table {
         assert_eq!(outcome(&mut Session::new(rules()), line), expected, "{line}");
     }
+}
+
+#[test]
+fn lmtp_and_smtp_do_not_know_each_others_greeting() {
+    let mut smtp = Session::new(rules());
+    assert_eq!(smtp.command(Command::parse(b"LHLO x")), Step::Reply(Reply::unknown_command()));
+    let mut lmtp = Session::new(SessionRules { lmtp: true, ..rules() });
+    for greeting in ["EHLO x", "HELO x"] {
+        assert_eq!(lmtp.command(Command::parse(greeting.as_bytes())), Step::Reply(Reply::unknown_command()));
+    }
+    assert_eq!(lmtp.command(Command::parse(b"LHLO x")), Step::Greet { extended: true });
+    assert!(lmtp.is_extended());
 }

@@ -24,6 +24,9 @@ pub const PURGE: &str = "purge";
 /// Somebody took a list.
 pub const HANDOVER: &str = "handover";
 
+/// An operator looked at a message that no program could make out.
+pub const RESOLUTION: &str = "resolution";
+
 /// Records an act; its number. The body names nobody: it stays as long as the ledger does.
 pub fn record(
     db: &Connection,
