@@ -18,11 +18,16 @@ ask-heading = Stop receiving these messages?
 ask-intro = This link was in a message from { $sender } addressed to you. Nothing changes until you choose below.
 ask-about = The message was about:
 ask-leave-topics = Unsubscribe me from these topics
+ask-again = You signed up again on { $day }, after this message was sent. Do you want to leave that too?
+ask-not-mine-intro = You never gave { $sender } this address?
+ask-not-mine = This is not my address
 
 ## What was left
 
 done-everything = You will receive no more advertising from { $sender }.
 done-topics = You will receive no more messages from { $sender } about:
+done-address = The message was addressed to { $address }.
+done-not-mine = { $sender } learns that this address is not that of its customer. Until that is put right, messages about orders or bills may still arrive.
 
 ## A link that names nobody
 

@@ -18,11 +18,16 @@ ask-heading = Ne plus recevoir ces messages ?
 ask-intro = Ce lien se trouvait dans un message de { $sender } qui vous était adressé. Tant que vous n’avez pas choisi ci-dessous, rien ne change.
 ask-about = Le message parlait de :
 ask-leave-topics = Me désabonner de ces sujets
+ask-again = Vous vous êtes réinscrit(e) le { $day }, après l’envoi de ce message. Voulez-vous quitter cela aussi ?
+ask-not-mine-intro = Vous n’avez jamais donné cette adresse à { $sender } ?
+ask-not-mine = Ce n’est pas mon adresse
 
 ## Ce qui est quitté
 
 done-everything = Vous ne recevrez plus de publicité de { $sender }.
 done-topics = Vous ne recevrez plus de messages de { $sender } sur :
+done-address = Le message était adressé à { $address }.
+done-not-mine = { $sender } apprend que cette adresse n’est pas celle de son client. Tant que ce n’est pas corrigé, des messages sur des commandes ou des factures peuvent encore arriver.
 
 ## Un lien qui ne désigne personne
 

@@ -1,5 +1,6 @@
 //! `consentry contact`: what is known of one person, and how more is recorded.
 
+mod corrections;
 mod erase;
 mod export;
 mod handovers;
@@ -44,6 +45,7 @@ enum Command {
     Export(Box<export::Args>),
     /// Every event of an address with the wordings shown, in a file that a stranger can check offline
     Proof(proof::ContactArgs),
+    Corrections(corrections::Args),
     /// The lists that were handed to others: who took which, how many stood on it, why others did not
     Handovers,
 }
@@ -58,6 +60,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         Command::Text(args) => text::run(args, globals),
         Command::Export(args) => export::run(args, globals),
         Command::Proof(args) => proof::of_contact(args, globals),
+        Command::Corrections(args) => corrections::run(args, globals),
         Command::Handovers => handovers::run(globals),
     }
 }

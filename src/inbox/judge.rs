@@ -97,7 +97,14 @@ impl Judge<'_> {
             let from_agrees = request.from.as_ref().map(|from| self.is_of(&token, from));
             let (topics, controller) = (self.scope_of(&token), token.controller.clone());
             let who = Who::Letter { token, from_agrees };
-            let objection = Objection { who, controller, topics, mechanism: Mechanism::Mailto, at: self.mail.at };
+            let objection = Objection {
+                who,
+                controller,
+                topics,
+                mechanism: Mechanism::Mailto,
+                wrong_address: false,
+                at: self.mail.at,
+            };
             return Judgement::of("unsubscribed", vec![Deed::Object(objection)]);
         }
         if request.automatic {
@@ -123,6 +130,7 @@ impl Judge<'_> {
             controller: controller.to_owned(),
             topics: Vec::new(),
             mechanism: Mechanism::Mailto,
+            wrong_address: false,
             at: self.mail.at,
         })
     }
@@ -298,8 +306,14 @@ impl Judge<'_> {
             (Feedback::OptOut, _) => {
                 let (topics, controller) = (self.scope_of(&token), token.controller.clone());
                 let who = Who::Letter { token, from_agrees: None };
-                let objection =
-                    Objection { who, controller, topics, mechanism: Mechanism::Complaint, at: self.mail.at };
+                let objection = Objection {
+                    who,
+                    controller,
+                    topics,
+                    mechanism: Mechanism::Complaint,
+                    wrong_address: false,
+                    at: self.mail.at,
+                };
                 Judgement::of("unsubscribed", vec![Deed::Object(objection)])
             }
             (Feedback::Complaint, Some(address)) => {

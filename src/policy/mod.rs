@@ -6,6 +6,7 @@ pub mod bundle;
 mod carriage;
 pub mod classify;
 pub mod concern;
+pub mod correction;
 mod customer;
 pub mod decide;
 mod declared;

@@ -2,6 +2,7 @@
 //!
 //! One thread writes and commits in groups; everybody reads on a connection of their own and never waits.
 
+mod corrections;
 mod deliveries;
 mod erasure;
 mod error;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use super::corrections;
 use super::deliveries::{self, Delivery};
 use super::erasure::{self, Erasable, Erasure};
 use super::error::StoreError;
@@ -207,6 +208,21 @@ impl Reader {
         let found =
             rows.query_map(params![after, controller, limit], contact_columns)?.collect::<Result<Vec<_>, _>>()?;
         found.into_iter().map(contact).collect()
+    }
+
+    /// Addresses that are said to be wrong or bounced for good, each with the controller that has it.
+    pub fn said_against(&mut self) -> Result<Vec<(EmailAddress, String)>, StoreError> {
+        corrections::candidates(&*self.read()?)
+    }
+
+    /// The last service mail to an address on behalf of a controller, if there was any since.
+    pub fn last_service_mail(
+        &mut self,
+        address: &EmailAddress,
+        controller: &str,
+        since: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        corrections::last_service_mail(&*self.read()?, &address.consent_key(), controller, since)
     }
 
     /// Every list that was handed to others, the oldest first.

@@ -215,6 +215,7 @@ impl<'a> Visit<'a> {
                 controller: wish.controller.clone(),
                 topics: wish.topics.clone(),
                 mechanism: Mechanism::LinkPage,
+                wrong_address: false,
                 at,
             };
             let controller = wish.controller.as_str();

@@ -4,8 +4,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::consent::event::{Actor, ConsentEvent, EventType, RecordedEvent, stable_id};
+use crate::consent::scope;
 use crate::consent::state::ContactState;
 use crate::consent::token::{HashKeys, UnsubscribeToken};
+use crate::policy::correction::WRONG_ADDRESS;
+use crate::policy::rules::Policy;
 use crate::smtp::address::{EmailAddress, Width};
 use crate::store::{Contact, Reader, Store, StoreError, Suppress};
 
@@ -55,13 +58,21 @@ pub struct Objection {
     /// Empty: everything of the controller.
     pub topics: Vec<String>,
     pub mechanism: Mechanism,
+    /// Whoever reads this mail is not who gave the address.
+    pub wrong_address: bool,
     pub at: Timestamp,
 }
 
 impl Objection {
     /// By the link itself.
     pub fn through(token: UnsubscribeToken, topics: Vec<String>, mechanism: Mechanism, at: Timestamp) -> Objection {
-        Objection { controller: token.controller.clone(), who: Who::Link(token), topics, mechanism, at }
+        let controller = token.controller.clone();
+        Objection { controller, who: Who::Link(token), topics, mechanism, wrong_address: false, at }
+    }
+
+    /// No ground is left for an address that belongs to somebody else.
+    pub fn not_mine(token: UnsubscribeToken, at: Timestamp) -> Objection {
+        Objection { wrong_address: true, ..Objection::through(token, Vec::new(), Mechanism::LinkPage, at) }
     }
 
     fn source(&self) -> &'static str {
@@ -78,7 +89,7 @@ impl Objection {
 /// Said again it is the same event, dated at the first time, unless the person opted in between: then
 /// the later no is a new one and counts. Of somebody we know nothing of only a hash is kept.
 pub async fn record(store: &Store, hash_keys: &HashKeys, objection: Objection) -> Result<(), StoreError> {
-    match find(store, hash_keys, &objection).await? {
+    match find(store, hash_keys, &objection.who, &objection.controller).await? {
         Some(known) => store.record_event(event(&objection, known)).await.map(drop),
         None => store.suppress(mark(&objection, hash_keys)).await,
     }
@@ -88,12 +99,19 @@ pub async fn record(store: &Store, hash_keys: &HashKeys, objection: Objection) -
 struct Known {
     contact: i64,
     address: EmailAddress,
-    newest_opt_in: Option<Timestamp>,
+    state: Option<ContactState>,
 }
 
-async fn find(store: &Store, hash_keys: &HashKeys, objection: &Objection) -> Result<Option<Known>, StoreError> {
+impl Known {
+    fn newest_opt_in(&self) -> Option<Timestamp> {
+        let events = self.state.iter().flat_map(|state| &state.events);
+        events.filter(|recorded| recorded.event.kind.is_opt_in()).map(RecordedEvent::happened_by).max()
+    }
+}
+
+async fn find(store: &Store, hash_keys: &HashKeys, who: &Who, controller: &str) -> Result<Option<Known>, StoreError> {
     let (store, hash_keys) = (store.clone(), hash_keys.clone());
-    let (who, controller) = (objection.who.clone(), objection.controller.clone());
+    let (who, controller) = (who.clone(), controller.to_owned());
     let reading = tokio::task::spawn_blocking(move || find_blocking(&store, &hash_keys, &who, &controller));
     reading.await.unwrap_or(Err(StoreError::Gone))
 }
@@ -112,8 +130,55 @@ fn find_blocking(
     let Some(contact) = contact else { return Ok(None) };
     let (consulted, _) = reader.consult(controller, std::slice::from_ref(&contact.address))?;
     let state = consulted.into_iter().next().and_then(|consulted| consulted.exact);
-    let newest_opt_in = state.as_ref().and_then(newest_opt_in);
-    Ok(Some(Known { contact: contact.id, address: contact.address, newest_opt_in }))
+    Ok(Some(Known { contact: contact.id, address: contact.address, state }))
+}
+
+/// What a page may say of the person a link was made for to whoever holds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holder {
+    /// `a…@exemple.fr`: enough to see that a forwarded message was somebody else's.
+    pub masked: Option<String>,
+    /// When the person agreed to what the link ends, if that was after it was made and no objection followed.
+    pub signed_up_again: Option<Timestamp>,
+}
+
+/// Nothing of somebody the store has no row for.
+pub async fn holder(
+    store: &Store,
+    hash_keys: &HashKeys,
+    token: &UnsubscribeToken,
+    policy: &Policy,
+) -> Result<Holder, StoreError> {
+    let known = find(store, hash_keys, &Who::Link(token.clone()), &token.controller).await?;
+    Ok(known.map_or_else(Holder::default, |known| Holder {
+        masked: Some(masked(&known.address)),
+        signed_up_again: known.state.as_ref().and_then(|state| signed_up_again(state, token, policy)),
+    }))
+}
+
+fn masked(address: &EmailAddress) -> String {
+    let first: String = address.local_part().chars().take(1).collect();
+    format!("{first}…@{}", address.domain())
+}
+
+fn signed_up_again(state: &ContactState, token: &UnsubscribeToken, policy: &Policy) -> Option<Timestamp> {
+    let left: Vec<String> = token.topics.iter().map(|topic| policy.present_name(topic)).collect();
+    let touches = |topics: Option<&Vec<String>>| {
+        let named: Vec<String> = topics.into_iter().flatten().map(|topic| policy.present_name(topic)).collect();
+        let touch = |one: &String, other: &String| scope::reaches(one, other) || scope::reaches(other, one);
+        let everything = named.is_empty() || left.is_empty() || named.iter().any(|topic| topic == "*");
+        everything || named.iter().any(|one| left.iter().any(|other| touch(one, other)))
+    };
+    let events = state.events.iter().filter(|recorded| recorded.event.controller == token.controller);
+    let about = events.filter(|recorded| touches(recorded.event.topics.as_ref()));
+    // The last word counts: behind an objection there is nothing to ask.
+    let last = about.filter(|recorded| {
+        recorded.event.kind.is_objection()
+            || matches!(recorded.event.kind, EventType::OptIn | EventType::OptInConfirmed)
+    });
+    let last = last.max_by_key(|recorded| (recorded.happened_by(), recorded.event.kind.is_objection()))?;
+    let at = last.happened_by();
+    (!last.event.kind.is_objection() && at > token.issued_at).then_some(at)
 }
 
 /// Whose link it is, as far as the person is still known.
@@ -138,12 +203,8 @@ fn is_its(token: &UnsubscribeToken, contact: &Contact, hash_keys: &HashKeys) -> 
     is_its
 }
 
-fn newest_opt_in(state: &ContactState) -> Option<Timestamp> {
-    state.events.iter().filter(|recorded| recorded.event.kind.is_opt_in()).map(RecordedEvent::happened_by).max()
-}
-
 fn event(objection: &Objection, known: Known) -> ConsentEvent {
-    let evidence = match &objection.who {
+    let mut evidence = match &objection.who {
         Who::Link(token) => json!({ "link_issued_at": token.issued_at }),
         Who::Reader(_) => json!({ "proof": "code_by_mail" }),
         Who::Letter { token, from_agrees } => {
@@ -151,6 +212,9 @@ fn event(objection: &Objection, known: Known) -> ConsentEvent {
         }
         Who::Sender(_) => json!({ "proof": "from_field" }),
     };
+    if objection.wrong_address {
+        evidence[WRONG_ADDRESS] = true.into();
+    }
     ConsentEvent {
         at: Some(objection.at),
         recorded_at: Some(objection.at),
@@ -170,8 +234,12 @@ fn event_id(objection: &Objection, known: &Known) -> String {
     let mut topics = objection.topics.clone();
     topics.sort();
     topics.dedup();
-    let opt_in = known.newest_opt_in.map(|at| (at.as_microsecond(), at <= objection.at));
-    stable_id("unsubscribe", &json!([known.contact, objection.controller, topics, opt_in]))
+    let opt_in = known.newest_opt_in().map(|at| (at.as_microsecond(), at <= objection.at));
+    let mut said = json!([known.contact, objection.controller, topics, opt_in]);
+    if objection.wrong_address {
+        said = json!([said, WRONG_ADDRESS]);
+    }
+    stable_id("unsubscribe", &said)
 }
 
 fn mark(objection: &Objection, hash_keys: &HashKeys) -> Suppress {

@@ -24,13 +24,13 @@ use ring::error::Unspecified;
 use super::form;
 use super::locale::Locale;
 use super::me::{self, Desk};
-use super::objection::{self, Mechanism, Objection};
+use super::objection::{self, Holder, Mechanism, Objection};
 use super::page::{self, Sender, all_languages, sole_controller, topic_label};
 use super::site::{Site, View};
 use crate::consent::token::{HashKeys, SealingKeys, UnsubscribeToken};
 use crate::message::own::Letter;
 use crate::policy::rules::{Controller, Policy, Scope};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// One-click bodies have 26 bytes; with multipart dress a few hundred.
 const LARGEST_BODY: usize = 8 * 1024;
@@ -139,7 +139,13 @@ async fn asset(State(pages): Pages, Path(hash): Path<String>) -> Response<Body> 
 /// A page with a button; changes nothing.
 async fn show(State(pages): Pages, Path(token): Path<String>, headers: HeaderMap) -> Response<Body> {
     match Link::open(&pages, &token, &headers) {
-        Ok(link) => link.ask(StatusCode::OK),
+        Ok(link) => {
+            let holder = link.holder().await.unwrap_or_else(|error| {
+                tracing::error!(%error, "who holds a link could not be looked up");
+                Holder::default()
+            });
+            link.ask(StatusCode::OK, &holder)
+        }
         Err(broken) => *broken,
     }
 }
@@ -155,13 +161,13 @@ async fn use_link(
         Err(broken) => return *broken,
     };
     let Ok(body) = body else {
-        return link.ask(StatusCode::PAYLOAD_TOO_LARGE);
+        return link.ask(StatusCode::PAYLOAD_TOO_LARGE, &Holder::default());
     };
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let fields = form::fields(content_type, &body);
     match Wish::read(&fields, link.policy.knobs.unsubscribe_scope) {
         Some(wish) => link.carry_out(wish).await,
-        None => link.ask(StatusCode::BAD_REQUEST),
+        None => link.ask(StatusCode::BAD_REQUEST, &Holder::default()),
     }
 }
 
@@ -174,9 +180,21 @@ fn no_link(pages: &PublicPages, policy: &Policy, headers: &HeaderMap) -> Respons
 
 /// What was asked for with POST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Wish {
-    mechanism: Mechanism,
-    scope: Scope,
+enum Wish {
+    /// By the mail program's button: there is nobody to ask.
+    OneClick(Scope),
+    Page {
+        ask: Ask,
+        /// The second of the opt-in that the page told of.
+        told_of: Option<i64>,
+    },
+}
+
+/// The buttons of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ask {
+    Leave(Scope),
+    NotMine,
 }
 
 impl Wish {
@@ -184,16 +202,16 @@ impl Wish {
     fn read(fields: &[(String, String)], one_click_scope: Scope) -> Option<Wish> {
         let value = |name: &str| fields.iter().find(|(field, _)| field.trim().eq_ignore_ascii_case(name));
         if let Some((_, scope)) = value("scope") {
-            let scope = match scope.as_str() {
-                "topics" => Scope::Topic,
-                "everything" => Scope::Everything,
+            let ask = match scope.as_str() {
+                "topics" => Ask::Leave(Scope::Topic),
+                "everything" => Ask::Leave(Scope::Everything),
+                "not-mine" => Ask::NotMine,
                 _ => return None,
             };
-            return Some(Wish { mechanism: Mechanism::LinkPage, scope });
+            return Some(Wish::Page { ask, told_of: value("again").and_then(|(_, second)| second.parse().ok()) });
         }
         let (_, click) = value("List-Unsubscribe")?;
-        let is_click = click.trim().eq_ignore_ascii_case("One-Click");
-        is_click.then_some(Wish { mechanism: Mechanism::OneClick, scope: one_click_scope })
+        click.trim().eq_ignore_ascii_case("One-Click").then_some(Wish::OneClick(one_click_scope))
     }
 }
 
@@ -237,31 +255,66 @@ impl<'a> Link<'a> {
         topics.iter().map(|path| topic_label(&self.policy, path, &self.locale)).collect()
     }
 
-    fn ask(&self, status: StatusCode) -> Response<Body> {
+    async fn holder(&self) -> Result<Holder, StoreError> {
+        objection::holder(&self.pages.store, &self.pages.hash_keys, &self.token, &self.policy).await
+    }
+
+    fn ask(&self, status: StatusCode, holder: &Holder) -> Response<Body> {
         let (sender, topics) = (self.sender(), self.labels(&self.token.topics));
-        self.answer(status, "ask.html", context! { sender, topics })
+        let again = holder.signed_up_again.map(|at| {
+            let day = at.to_zoned(self.policy.time_zone.clone()).date().to_string();
+            context! { day, second => at.as_second() }
+        });
+        self.answer(status, "ask.html", context! { sender, topics, again })
     }
 
     async fn carry_out(&self, wish: Wish) -> Response<Body> {
-        let topics = match wish.scope {
+        match wish {
+            Wish::OneClick(scope) => self.record(self.leaving(scope, Mechanism::OneClick), &Holder::default()).await,
+            Wish::Page { ask, told_of } => {
+                let holder = match self.holder().await {
+                    Ok(holder) => holder,
+                    Err(error) => return self.unavailable(Mechanism::LinkPage, &error),
+                };
+                let agreed = holder.signed_up_again.map(Timestamp::as_second);
+                match ask {
+                    // Who signed up again after this message may have forgotten that; who is told of it has not.
+                    Ask::Leave(_) if agreed.is_some() && agreed != told_of => self.ask(StatusCode::OK, &holder),
+                    Ask::Leave(scope) => self.record(self.leaving(scope, Mechanism::LinkPage), &holder).await,
+                    Ask::NotMine => {
+                        let objection = Objection::not_mine(self.token.clone(), (self.pages.clock)());
+                        self.record(objection, &holder).await
+                    }
+                }
+            }
+        }
+    }
+
+    fn leaving(&self, scope: Scope, mechanism: Mechanism) -> Objection {
+        let topics = match scope {
             Scope::Topic => self.token.topics.clone(),
             Scope::Everything => Vec::new(),
         };
-        let Wish { mechanism, .. } = wish;
-        let objection = Objection::through(self.token.clone(), topics.clone(), mechanism, (self.pages.clock)());
-        let controller = self.token.controller.as_str();
-        match objection::record(&self.pages.store, &self.pages.hash_keys, objection).await {
-            Ok(()) => {
-                tracing::info!(controller, mechanism = mechanism.as_str(), scope = %wish.scope, "unsubscribed");
-                let (sender, topics) = (self.sender(), self.labels(&topics));
-                self.answer(StatusCode::OK, "done.html", context! { sender, topics })
-            }
-            Err(error) => {
-                tracing::error!(controller, mechanism = mechanism.as_str(), %error, "unsubscribe not recorded");
-                let mut answer = self.answer(StatusCode::SERVICE_UNAVAILABLE, "unavailable.html", context! {});
-                answer.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
-                answer
-            }
+        Objection::through(self.token.clone(), topics, mechanism, (self.pages.clock)())
+    }
+
+    async fn record(&self, objection: Objection, holder: &Holder) -> Response<Body> {
+        let (mechanism, wrong_address) = (objection.mechanism, objection.wrong_address);
+        let (controller, topics) = (self.token.controller.as_str(), objection.topics.clone());
+        if let Err(error) = objection::record(&self.pages.store, &self.pages.hash_keys, objection).await {
+            return self.unavailable(mechanism, &error);
         }
+        let everything = topics.is_empty();
+        tracing::info!(controller, mechanism = mechanism.as_str(), everything, wrong_address, "unsubscribed");
+        let (sender, topics, masked) = (self.sender(), self.labels(&topics), &holder.masked);
+        self.answer(StatusCode::OK, "done.html", context! { sender, topics, masked, wrong_address })
+    }
+
+    fn unavailable(&self, mechanism: Mechanism, error: &StoreError) -> Response<Body> {
+        let controller = self.token.controller.as_str();
+        tracing::error!(controller, mechanism = mechanism.as_str(), %error, "unsubscribe not recorded");
+        let mut answer = self.answer(StatusCode::SERVICE_UNAVAILABLE, "unavailable.html", context! {});
+        answer.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        answer
     }
 }

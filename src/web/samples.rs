@@ -22,10 +22,10 @@ fn link_pages() -> Vec<(&'static str, Value)> {
     let topics = ["Livres", "Musique"];
     let sender = "Librairie Exemple";
     vec![
-        ("ask.html", context! { sender, topics }),
-        ("ask.html", context! { sender, topics => [""; 0] }),
-        ("done.html", context! { sender, topics }),
-        ("done.html", context! { sender, topics => [""; 0] }),
+        ("ask.html", context! { sender, topics, again => () }),
+        ("ask.html", context! { sender, topics => [""; 0], again => context! { day => "2026-05-15", second => 0 } }),
+        ("done.html", context! { sender, topics, masked => "a…@exemple.fr", wrong_address => false }),
+        ("done.html", context! { sender, topics => [""; 0], masked => (), wrong_address => true }),
         ("no_link.html", context! {}),
         ("unavailable.html", context! {}),
     ]

@@ -35,7 +35,8 @@ fn checked(files: &[(&str, &str)], more: &str) -> Vec<String> {
 
 async fn shown(site: &Site, template: &str, controller: Option<&Controller>, tag: &str) -> String {
     let view = View { locale: site.locale_of([&tag.to_owned()]), controller, senders: Vec::new() };
-    let context = context! { sender => "Librairie C", topics => [""; 0] };
+    let context =
+        context! { sender => "Librairie C", topics => [""; 0], again => (), masked => (), wrong_address => false };
     let answer = site.answer(StatusCode::OK, template, &view, context);
     let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
     String::from_utf8(body.to_vec()).unwrap()
