@@ -134,8 +134,11 @@ impl Outside for Anywhere {
         PathBuf::from(path)
     }
 
-    fn secret(&self, _: &Path) -> Result<String, String> {
-        Ok(format!("AQ{}=", "A".repeat(41)))
+    fn secret(&self, path: &Path) -> Result<Vec<u8>, String> {
+        Ok(match path.extension() {
+            Some(end) if end == "pem" => include_bytes!("keys/ed25519.pem").to_vec(),
+            _ => format!("AQ{}=", "A".repeat(41)).into_bytes(),
+        })
     }
 
     fn readable(&self, _: &Path) -> Result<(), String> {

@@ -63,6 +63,8 @@ impl Place {
             place.write(name, &format!("{fill}{}=\n", "A".repeat(41)));
             place.chmod(name, 0o600);
         }
+        place.write("dkim.pem", include_str!("keys/ed25519.pem"));
+        place.chmod("dkim.pem", 0o600);
         place
     }
 
@@ -203,7 +205,7 @@ fn wrong_settings_are_refused_with_the_place_and_the_cure() {
         ("127.0.0.1:25\"", "192.0.2.1:25\"", "10:7", "mail would go to 192.0.2.1 in clear", "insecure = true"),
         ("\"off\"", "\"of\"", "10:7", "not known here", "did you mean \"off\"?"),
         ("\"off\"", "\"off\"\nusername = \"gate\"", "11:1", "has no password", "add password_file"),
-        ("\"off\"", "\"off\"\nupstream_signs = true", "11:18", "later release", "write false"),
+        ("\"off\"", "\"off\"\nupstream_signs = \"yes\"", "11:18", "is a string", "true or false"),
         ("\"off\"", "\"off\"\nca_file = \"policy.toml\"", "10:7", "has no use for ca_file", "leave one of them out"),
         ("\"off\"", "\"off\"\nmail_timeout = \"soon\"", "11:16", "is no time", "300s"),
         ("[\"127.0.0.1:2525\"]", "[]", "12:10", "is empty", "127.0.0.1:2525"),
@@ -291,9 +293,37 @@ fn wrong_settings_are_refused_with_the_place_and_the_cure() {
         (
             "[web.public]",
             "[dkim.\"c.example\"]\nselector = \"gate\"\n[web.public]",
+            "14:1",
+            "`key_file` is missing",
+            "consentry dkim keygen",
+        ),
+        (
+            "[web.public]",
+            "[dkim.\"c.example\"]\nselector = \"gate\"\nkey_file = \"token.key\"\n[web.public]",
+            "16:12",
+            "no private key is in it",
+            "consentry dkim keygen",
+        ),
+        (
+            "[web.public]",
+            "[dkim.\"c example\"]\nselector = \"g\"\nkey_file = \"dkim.pem\"\n[web.public]",
             "14:7",
-            "later release",
-            "leave the table out",
+            "is no domain",
+            "exemple.fr",
+        ),
+        (
+            "[web.public]",
+            "[dkim.\"c.example\"]\nselector = \"a b\"\nkey_file = \"dkim.pem\"\n[web.public]",
+            "15:12",
+            "no selector",
+            "like \"gate\"",
+        ),
+        (
+            "[web.public]",
+            "[dkim.\"c.example\"]\nselector = \"g\"\nkey_file = \"dkim.pem\"\nalso = [{ selector = \"G\", key_file = \"dkim.pem\" }]\n[web.public]",
+            "14:1",
+            "two keys have the selector",
+            "names one key",
         ),
     ];
     for (before, after, place, wrong, cure) in table {
@@ -319,7 +349,7 @@ fn wrong_policies_are_refused_with_the_place_and_the_cure() {
         (mode, "mixed_recipients = \"group\"", "1:20", "later release", "\"deliver_permitted\""),
         (mode, "mixed_recipients = \"one_at_a_time\"", "1:20", "later release", "\"reject_all\""),
         (mode, "existing_list_headers = \"chain\"", "1:25", "later release", "\"replace\""),
-        (mode, "on_signed = \"resign\"", "1:13", "later release", "\"leave\""),
+        (mode, "on_signed = \"anew\"", "1:13", "not known here", "\"leave\" or \"resign\" or \"reject\""),
         (mode, "body_optout = \"add\"", "1:15", "not known here", "\"require\" or \"append\" or \"warn\""),
         (mode, "b2b_mode = \"strict\"", "1:12", "not known here", "did you mean \"strict_consent\"?"),
         (mode, "generic_mode = false", "1:16", "is a boolean", "\"allow\" or \"attention_line\" or \"deny\""),
@@ -533,6 +563,10 @@ fn every_line_of_the_shipped_files_that_is_commented_out_is_right() {
     let place = Place::new(&settings, &open(&read("policy.toml")));
     for name in ["upstream-ca.pem", "proxy-ca.pem", "relay.password", "gate.pem", "gate.key"] {
         place.write(name, "something\n");
+        place.chmod(name, 0o600);
+    }
+    for name in ["gate.exemple.fr.pem", "gate-ed.exemple.fr.pem"] {
+        place.write(name, include_str!("keys/ed25519.pem"));
         place.chmod(name, 0o600);
     }
     if let Err(errors) = load(&place.path("consentry.toml")) {

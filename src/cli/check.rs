@@ -9,7 +9,7 @@ use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
 use serde_json::{Value, json};
 
 use super::{CliError, Globals};
-use crate::config::{self, InboxSettings, ListenerSettings, Settings, UpstreamSettings};
+use crate::config::{self, DkimDomain, DkimKey, InboxSettings, ListenerSettings, Settings, UpstreamSettings};
 use crate::policy::rules::Policy;
 use crate::smtp::address::EmailAddress;
 use crate::web::Site;
@@ -51,6 +51,7 @@ fn as_text(settings: &Settings, policy: &Policy, warnings: &[String], coloured: 
         settings.upstreams.values().map(|upstream| ("upstream", upstream.name.as_str(), told_upstream(upstream))),
     );
     rows.extend(settings.inboxes.values().map(|inbox| ("inbox", inbox.name.as_str(), told_inbox(inbox, policy))));
+    rows.extend(settings.dkim.values().map(|domain| ("dkim", domain.domain.as_str(), told_keys(domain))));
     if let Some(web) = &settings.public_web {
         rows.push(("web", "public", format!("{} as {}", web.listen, web.base_url)));
     }
@@ -128,7 +129,14 @@ fn told_inbox(inbox: &InboxSettings, policy: &Policy) -> String {
 fn told_upstream(upstream: &UpstreamSettings) -> String {
     let addresses: Vec<_> = upstream.address.iter().map(|(host, port)| told_address(host, *port)).collect();
     let login = if upstream.login.is_some() { ", with a login of ours" } else { ", client's AUTH passed through" };
-    format!("{}, tls {}{login}", list(&addresses), upstream.tls)
+    let signs = if upstream.signs { ", signs with DKIM" } else { "" };
+    format!("{}, tls {}{login}{signs}", list(&addresses), upstream.tls)
+}
+
+fn told_keys(domain: &DkimDomain) -> String {
+    let told = |key: &DkimKey| format!("{} ({}, {} bits)", key.selector, key.key.algorithm(), key.key.bits());
+    let below = if domain.subdomains { ", for subdomains too" } else { "" };
+    format!("selector {}{below}", list(&domain.keys.iter().map(told).collect::<Vec<_>>()))
 }
 
 fn told_address(host: &str, port: u16) -> String {
@@ -165,7 +173,10 @@ fn knobs(policy: &Policy) -> Vec<(&'static str, String)> {
         ("notify_sender", policy.notify_sender.to_string()),
         ("refusal", policy.refusal.to_string()),
         ("existing_list_headers", policy.existing_list_headers.to_string()),
-        ("on_signed", policy.on_signed.to_string()),
+        (
+            "on_signed",
+            policy.on_signed.map_or_else(|| "resign with a DKIM key, else leave".to_owned(), |word| word.to_string()),
+        ),
         ("time_zone", policy.time_zone.iana_name().unwrap_or("UTC").to_owned()),
         ("retention_years", knobs.retention_years.to_string()),
         ("expiry_margin_days", knobs.expiry_margin_days.to_string()),
@@ -207,7 +218,11 @@ fn as_json(settings: &Settings, policy: &Policy, warnings: &[String]) -> Value {
     };
     let upstream = |upstream: &UpstreamSettings| {
         let address: Vec<_> = upstream.address.iter().map(|(host, port)| told_address(host, *port)).collect();
-        json!({"name": upstream.name, "address": address, "tls": upstream.tls, "login": upstream.login.is_some()})
+        json!({"name": upstream.name, "address": address, "tls": upstream.tls, "login": upstream.login.is_some(), "upstream_signs": upstream.signs})
+    };
+    let dkim = |domain: &DkimDomain| {
+        let key = |key: &DkimKey| json!({"selector": key.selector, "type": key.key.algorithm().key_type(), "bits": key.key.bits()});
+        json!({"domain": domain.domain, "subdomains": domain.subdomains, "keys": domain.keys.iter().map(key).collect::<Vec<_>>()})
     };
     let topics = policy.topics.values().map(|topic| {
         json!({
@@ -227,6 +242,7 @@ fn as_json(settings: &Settings, policy: &Policy, warnings: &[String]) -> Value {
             "clients": inbox.clients, "addresses": inbox.addresses,
         })).collect::<Vec<_>>(),
         "upstreams": settings.upstreams.values().map(upstream).collect::<Vec<_>>(),
+        "dkim": settings.dkim.values().map(dkim).collect::<Vec<_>>(),
         "web": {
             "public": settings.public_web.as_ref().map(|web| json!({"listen": web.listen, "base_url": web.base_url})),
             "admin": settings.admin_web.as_ref().map(|web| json!({"listen": web.listen})),

@@ -19,9 +19,9 @@ use crate::message::head::{HeadLimits, MessageHead};
 use crate::message::way_out::WaysOut;
 use crate::policy::classify::{ALWAYS_READ, Classification, classify};
 use crate::policy::decide::Consultation;
-use crate::policy::facts::{BodyFacts, MessageFacts};
+use crate::policy::facts::MessageFacts;
 use crate::policy::link::{decide_with_link, decide_with_link_again};
-use crate::policy::rules::Policy;
+use crate::policy::rules::{OnSigned, Policy};
 use crate::policy::verdict::{Decision, Verdict};
 use crate::smtp::address::{EmailAddress, ReversePath};
 use crate::store::{DecisionRow, Reader, Seen, StoreError, Story};
@@ -125,7 +125,14 @@ fn fresh(args: &Args, globals: &Globals, path: &PathBuf) -> Result<Explanation, 
     let facts = MessageFacts::gather(&policy, origin, from, args.to.len(), &head, &wire);
     let mut classification = classify(&policy, &facts);
     if classification.asks_about_the_recipient() {
-        classification.body = Some(look_at_body(&settings, &policy, &classification, &head, &wire));
+        // The settings are checked: a listener names an upstream that is there.
+        let on_signed = settings.on_signed(&policy, &settings.upstreams[&listener.upstream], &head, &wire);
+        let begin = if on_signed == OnSigned::Resign { BodyScan::of_resigned } else { BodyScan::new };
+        let pages = settings.public_web.as_ref().map(|web| web.base_url.as_str());
+        let ways = WaysOut::new(pages, policy.optout_links(classification.controller.as_deref()));
+        let mut scan = begin(&head, &wire, &ways, false);
+        scan.feed(&wire[head.body_start()..]);
+        classification.body = Some(scan.finish().facts);
     }
 
     let mut notes = head.anomalies().notes();
@@ -147,20 +154,6 @@ fn fresh(args: &Args, globals: &Globals, path: &PathBuf) -> Result<Explanation, 
     let verdicts = verdicts.collect();
     let (recorded, erased) = (Vec::new(), Vec::new());
     Ok(Explanation { reference: None, at, policy, classification, verdicts, recorded, erased, notes })
-}
-
-fn look_at_body(
-    settings: &Settings,
-    policy: &Policy,
-    classification: &Classification,
-    head: &MessageHead,
-    wire: &[u8],
-) -> BodyFacts {
-    let pages = settings.public_web.as_ref().map(|web| web.base_url.as_str());
-    let ways = WaysOut::new(pages, policy.optout_links(classification.controller.as_deref()));
-    let mut scan = BodyScan::new(head, wire, &ways, false);
-    scan.feed(&wire[head.body_start()..]);
-    scan.finish().facts
 }
 
 /// As the live path: mail whose verdict depends on nobody's consent asks nothing. With since when our link is failing.

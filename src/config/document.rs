@@ -22,8 +22,8 @@ pub trait Outside {
     fn resolve(&self, path: &str) -> PathBuf;
     /// Where the secret of that path is to be read: `LoadCredential=` may have put it elsewhere.
     fn secret_path(&self, path: &str) -> PathBuf;
-    /// The text of a secret; the error says what is wrong, and what would be right.
-    fn secret(&self, path: &Path) -> Result<String, String>;
+    /// What is in the file of a secret; the error says what is wrong, and what would be right.
+    fn secret(&self, path: &Path) -> Result<Vec<u8>, String>;
     /// Whether the file can be read; the error says why not.
     fn readable(&self, path: &Path) -> Result<(), String>;
     /// What the machine calls itself.
@@ -353,10 +353,19 @@ impl<'d> Item<'d> {
 
     /// The secret in the file that is named here, and where it was read.
     pub fn secret(&self) -> Option<(PathBuf, String)> {
+        let (path, bytes) = self.secret_bytes()?;
+        match String::from_utf8(bytes) {
+            Ok(text) => Some((path, text.trim_end_matches(['\r', '\n']).to_owned())),
+            Err(_) => self.refuse(&format!("{} is no text; name a file with the secret in it", path.display())),
+        }
+    }
+
+    /// The same for a secret that need not be text.
+    pub fn secret_bytes(&self) -> Option<(PathBuf, Vec<u8>)> {
         let (Name(path), outside) = (self.read()?, self.outside()?);
         let path = outside.secret_path(&path);
         match outside.secret(&path) {
-            Ok(text) => Some((path, text.trim_end_matches(['\r', '\n']).to_owned())),
+            Ok(bytes) => Some((path, bytes)),
             Err(message) => self.refuse(&message),
         }
     }

@@ -107,13 +107,13 @@ impl Outside for Machine {
         handed_over.filter(|path| path.is_file()).unwrap_or(path)
     }
 
-    fn secret(&self, path: &Path) -> Result<String, String> {
+    fn secret(&self, path: &Path) -> Result<Vec<u8>, String> {
         let told = |error| format!("{} cannot be read: {error}; name a file with the secret in it", path.display());
         let mode = fs::metadata(path).map_err(told)?.permissions().mode();
         if mode & 0o007 != 0 {
             return Err(format!("{0} is open to every user of this machine; run chmod o= {0}", path.display()));
         }
-        fs::read_to_string(path).map_err(told)
+        fs::read(path).map_err(told)
     }
 
     fn readable(&self, path: &Path) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! Settings and policy as files: read, check, refuse with the place and the cure.
 
 mod condition_file;
+mod dkim_file;
 mod document;
 mod error;
 mod form_file;
@@ -19,6 +20,7 @@ mod rules_file;
 mod sender_file;
 pub mod settings;
 mod settings_file;
+mod signing;
 mod upstream_file;
 mod values;
 mod warnings;

@@ -96,7 +96,7 @@ fn read_root(
             ExistingListHeaders::Replace,
             &[("chain", "passing an unsubscribe on to the mailer's own link")],
         ),
-        on_signed: root.word("on_signed", OnSigned::Leave, &[("resign", "signing with DKIM")]),
+        on_signed: root.item("on_signed").and_then(|item| item.word(&[])),
         knobs: read_knobs(root),
         frequency: root.get("frequency").and_then(Limit::rate),
         journal_retention: root.or("journal_retention", Retention(Some(jiff::Span::new().years(5)))).0,

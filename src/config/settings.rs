@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use crate::consent::ledger::checkpoint::SigningKeys;
 use crate::consent::token::{HashKeys, SealingKeys};
+use crate::message::dkim::SigningKey;
 use crate::policy::rules::{Class, Pin};
 use crate::policy::word::{Word, words};
 use crate::smtp::address::EmailAddress;
@@ -71,6 +73,8 @@ pub struct Settings {
     pub listeners: BTreeMap<String, ListenerSettings>,
     pub credentials: BTreeMap<String, CredentialSettings>,
     pub inboxes: BTreeMap<String, InboxSettings>,
+    /// Who signs what leaves, by domain.
+    pub dkim: BTreeMap<String, DkimDomain>,
     pub public_web: Option<PublicWeb>,
     pub admin_web: Option<AdminWeb>,
     pub log: LogSettings,
@@ -112,6 +116,25 @@ pub struct SpoolSettings {
     pub max_total: u64,
 }
 
+/// The keys of one domain; each of them signs.
+#[derive(Clone, Debug)]
+pub struct DkimDomain {
+    /// `d=`, as domains are compared.
+    pub domain: String,
+    /// Whether they sign for authors below the domain too.
+    pub subdomains: bool,
+    pub keys: Vec<DkimKey>,
+}
+
+/// One key that signs.
+#[derive(Clone, Debug)]
+pub struct DkimKey {
+    /// `s=`.
+    pub selector: String,
+    pub file: PathBuf,
+    pub key: Arc<SigningKey>,
+}
+
 /// One next hop.
 #[derive(Clone, Debug)]
 pub struct UpstreamSettings {
@@ -121,6 +144,8 @@ pub struct UpstreamSettings {
     pub tls: TlsMode,
     pub ca_file: Option<PathBuf>,
     pub login: Option<Login>,
+    /// It signs with DKIM itself, so we do not.
+    pub signs: bool,
     /// Clear text, and credentials over it, also beyond loopback.
     pub insecure: bool,
     pub connect_timeout: Duration,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::dkim_file::read_dkim;
 use super::document::{Document, Item, Outside, Table};
 use super::error::ConfigErrors;
 use super::inbox_file::read_inbox;
@@ -61,7 +62,7 @@ fn read_root(root: &mut Table<'_>, outside: &dyn Outside, policy: Option<&Policy
         .collect();
     let upstream_names = root.names("upstream");
     let credentials = read_credentials(root);
-    refuse_signing(root);
+    let dkim = read_dkim(root);
 
     let mut taken = Taken::new();
     let (public_web, admin_web) = root.section("web", |table| read_web(table, &upstream_names, &mut taken));
@@ -103,6 +104,7 @@ fn read_root(root: &mut Table<'_>, outside: &dyn Outside, policy: Option<&Policy
         listeners,
         inboxes,
         credentials,
+        dkim,
         public_web,
         admin_web,
         log,
@@ -274,12 +276,5 @@ fn refuse_without_a_way_out(item: &Item<'_>, listener: Option<&ListenerSettings>
             "promotional mail may be sent here, but nothing would answer its unsubscribe links; add [web.public] with \
              `listen` and `base_url`, or write may_send = [\"service\"]",
         );
-    }
-}
-
-fn refuse_signing(root: &mut Table<'_>) {
-    for (_, item) in root.named("dkim") {
-        let why = "signing with DKIM comes with a later release and this one would not carry it out";
-        item.refuse_key::<()>(&format!("{why}; leave the table out and let the upstream sign"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::document::{Item, Sole, Table};
+use super::document::{Item, Table};
 use super::settings::{Login, TlsMode, UpstreamSettings};
 use super::values::{HostPort, Name, is_loopback};
 
@@ -15,7 +15,7 @@ pub(super) fn read_upstream(name: &str, item: &Item<'_>) -> Option<UpstreamSetti
         let has_ca = table.has("ca_file");
         let ca_file = table.item("ca_file").map_or(Some(None), |item| item.readable_file().map(Some));
         let login = read_login(table);
-        table.only("upstream_signs", Sole::Flag(false), "leaving the signature to one upstream");
+        let signs = table.or("upstream_signs", false);
 
         // Section 2.M; the last one is a client's ten minutes less a margin, because giving up earlier doubles mail (R95).
         let connect_timeout = seconds(table, "connect_timeout", 10);
@@ -38,6 +38,7 @@ pub(super) fn read_upstream(name: &str, item: &Item<'_>) -> Option<UpstreamSetti
             tls: tls?,
             ca_file: ca_file?,
             login: login?,
+            signs,
             insecure,
             connect_timeout,
             greeting_timeout,

@@ -3,7 +3,7 @@
 use super::pitfalls::pitfalls;
 use super::settings::{Settings, TlsMode};
 use super::values::is_loopback;
-use crate::policy::rules::{BodyOptout, Condition, Policy};
+use crate::policy::rules::{BodyOptout, Condition, OnSigned, Policy};
 
 /// Everything about these settings and this policy that an operator should know of, a sentence each.
 pub fn warnings(settings: &Settings, policy: &Policy) -> Vec<String> {
@@ -15,6 +15,7 @@ pub fn warnings(settings: &Settings, policy: &Policy) -> Vec<String> {
     }
     warn_of_unread_mail(settings, policy, &mut told);
     warn_of_unknown_listeners(settings, policy, &mut told);
+    warn_of_signatures(settings, policy, &mut told);
     warn_of_clear_text(settings, &mut told);
     warn_of_open_doors(settings, &mut told);
     told
@@ -57,6 +58,31 @@ fn listeners_of(condition: &Condition) -> Vec<&str> {
         Condition::Not(inner) => listeners_of(inner),
         Condition::Listener(name) => vec![name],
         _ => Vec::new(),
+    }
+}
+
+fn warn_of_signatures(settings: &Settings, policy: &Policy, told: &mut Vec<String>) {
+    let all_sign = settings.upstreams.values().all(|upstream| upstream.signs);
+    let none_signs = settings.upstreams.values().all(|upstream| !upstream.signs);
+    if all_sign {
+        let idle = settings.dkim.keys().map(|domain| {
+            format!(
+                "dkim.{domain:?} signs nothing: every upstream signs itself (upstream_signs); leave one of them out"
+            )
+        });
+        told.extend(idle);
+    }
+    if policy.on_signed == Some(OnSigned::Resign) && settings.dkim.is_empty() && none_signs {
+        told.push("on_signed is resign, but nothing signs: signed mail is left as it is; add [dkim.…]".into());
+    }
+    if settings.dkim.is_empty() || all_sign {
+        return;
+    }
+    let domains = policy.controllers.values().flat_map(|one| one.domains.iter().map(move |domain| (&one.id, domain)));
+    for (controller, domain) in domains.filter(|(_, domain)| settings.dkim_of(domain).is_none()) {
+        told.push(format!(
+            "controller {controller} writes from {domain}, which no DKIM key signs for: mail programs show no one-click button there"
+        ));
     }
 }
 

@@ -72,13 +72,22 @@ pub struct BodyScan<'w>(Walker<Reader<'w>>);
 impl<'w> BodyScan<'w> {
     /// `wire` holds the header section at least. `eight_bit`: the transaction is one for 8-bit content (RFC 6152).
     pub fn new(head: &MessageHead, wire: &[u8], ways: &'w WaysOut, eight_bit: bool) -> BodyScan<'w> {
+        BodyScan::begin(head, wire, ways, eight_bit, signature::is_signed(head, wire))
+    }
+
+    /// The same for a message that is signed anew as it leaves: the signature it has stands against no edit.
+    pub fn of_resigned(head: &MessageHead, wire: &[u8], ways: &'w WaysOut, eight_bit: bool) -> BodyScan<'w> {
+        BodyScan::begin(head, wire, ways, eight_bit, false)
+    }
+
+    fn begin(head: &MessageHead, wire: &[u8], ways: &'w WaysOut, eight_bit: bool, is_signed: bool) -> BodyScan<'w> {
         let mut top = PartHead::read(head, wire, false);
         // Without an empty line there is no place for a body.
         let section = &wire[..head.body_start()];
         top.ambiguous |= head.separator_missing() || !(section == b"\r\n" || section.ends_with(b"\r\n\r\n"));
         let obstacle = if ways.fixed_address().is_none() {
             Some(Obstacle::NoLink)
-        } else if signature::is_signed(head, wire) {
+        } else if is_signed {
             Some(Obstacle::Secured)
         } else {
             top.ambiguous.then_some(Obstacle::Structure)

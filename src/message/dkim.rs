@@ -12,7 +12,7 @@ mod signature;
 mod tests;
 
 pub use body::BodyHasher;
-pub use fields::SignedFields;
+pub use fields::{SignedFields, author_domain};
 pub use key::{KeyError, SigningKey};
 pub use record::{Algorithm, PublicKey};
 pub use signature::{Signer, SigningError};

@@ -82,7 +82,12 @@ pub fn existing_list_fields(head: &MessageHead, wire: &[u8]) -> Vec<Range<usize>
 
 /// Spans of every field that only the gate writes; they go from every message that comes in.
 pub fn gate_fields(head: &MessageHead, wire: &[u8]) -> Vec<Range<usize>> {
-    head.spans(wire, |name| name.starts_with("x-consentry-"))
+    head.spans(wire, is_gate_field)
+}
+
+/// Whether only the gate writes a field of this lower-case name.
+pub fn is_gate_field(name: &str) -> bool {
+    name.starts_with("x-consentry-")
 }
 
 pub fn has_list_id(head: &MessageHead, wire: &[u8]) -> bool {

@@ -40,8 +40,8 @@ words! {
     pub enum ExistingListHeaders { Replace = "replace", Keep = "keep" }
 }
 words! {
-    /// What is done when a signature covers the fields we would add.
-    pub enum OnSigned { Leave = "leave", Reject = "reject" }
+    /// What is done when a signature stands against an edit of ours.
+    pub enum OnSigned { Leave = "leave", Resign = "resign", Reject = "reject" }
 }
 words! {
     /// How far an act through one message reaches.
@@ -84,7 +84,8 @@ pub struct Policy {
     pub notify_sender: NotifySender,
     pub refusal: Refusal,
     pub existing_list_headers: ExistingListHeaders,
-    pub on_signed: OnSigned,
+    /// `None`: signed anew where the author's domain has a key, else left.
+    pub on_signed: Option<OnSigned>,
     pub knobs: Knobs,
     /// How much advertising each controller may send one person in all.
     pub frequency: Option<Rate>,

@@ -10,6 +10,7 @@ use crate::message::footer;
 use crate::message::head::MessageHead;
 use crate::message::way_out::WaysOut;
 use crate::policy::classify::Classification;
+use crate::policy::rules::OnSigned;
 use crate::smtp::command::Body;
 
 /// Looks for a way out, and for the places where one may be written.
@@ -18,11 +19,13 @@ pub fn look(
     mail: &mut Mail,
     head: &MessageHead,
     classification: &Classification,
+    on_signed: OnSigned,
 ) -> io::Result<Looked> {
     let pages = worker.gate.settings.public_web.as_ref().map(|web| web.base_url.as_str());
     let ways = WaysOut::new(pages, mail.policy.optout_links(classification.controller.as_deref()));
     let eight_bit = mail.envelope.parameters.body == Some(Body::EightBitMime);
-    let mut scan = BodyScan::new(head, mail.spool.memory(), &ways, eight_bit);
+    let begin = if on_signed == OnSigned::Resign { BodyScan::of_resigned } else { BodyScan::new };
+    let mut scan = begin(head, mail.spool.memory(), &ways, eight_bit);
     let mut pieces = mail.spool.read_from(head.body_start())?;
     loop {
         let piece = pieces.next_piece()?;

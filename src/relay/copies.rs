@@ -137,15 +137,30 @@ impl Fanout {
     }
 
     async fn hand_over(&self, transaction: &mut Transaction<'_>, hop: &mut Hop, n: usize) -> Handover {
-        let verdict = &transaction.verdicts[n];
-        let edits = match is_personal(verdict) {
+        let is_personal = is_personal(&transaction.verdicts[n]);
+        let edits = match is_personal {
             true => personal::edits(transaction, n, &self.plan),
             false => Some(PersonalEdits::default()),
         };
-        let (Some(permit), Some(mut edits)) = (verdict.permit(), edits) else {
-            return Handover::Withdrawn(Reply::gate_fault(&transaction.mail.reference));
+        let withdrawn = |reference: &str| Handover::Withdrawn(Reply::gate_fault(reference));
+        let Some(mut edits) = edits else {
+            return withdrawn(&transaction.mail.reference);
         };
-        let head = transaction.edited_head(&mut edits.head);
+        let head = match transaction.signed_head(&mut edits.head, is_personal.then_some(&edits.body)).await {
+            Ok(head) => head,
+            Err(error) if is_personal => {
+                tracing::error!(r#ref = transaction.mail.reference, "a copy is put off: {error}");
+                return withdrawn(&transaction.mail.reference);
+            }
+            Err(error) => {
+                tracing::error!(r#ref = transaction.mail.reference, "it goes unsigned: {error}");
+                transaction.applied(&edits.head)
+            }
+        };
+        let verdict = &transaction.verdicts[n];
+        let Some(permit) = verdict.permit() else {
+            return withdrawn(&transaction.mail.reference);
+        };
         let envelope = &transaction.mail.envelope;
         let parameters = envelope.parameters.for_content_grown_by(edits.body.growth());
         let handing = Handing {

@@ -15,6 +15,7 @@ mod notify;
 pub mod own_mail;
 mod personal;
 mod record;
+mod signing;
 pub mod spool;
 pub mod tls;
 mod transaction;

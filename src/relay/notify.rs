@@ -3,6 +3,7 @@
 use ulid::Ulid;
 
 use super::hop::{Handing, Hop};
+use super::signing;
 use super::spool::Spool;
 use super::transaction::Transaction;
 use super::upstream::{Content, Handover};
@@ -82,8 +83,13 @@ pub async fn hand_over(
         },
         recipients: vec![(permit, &parameters)],
     };
-    hop.hand_over(&handing, Content { head: &[], spool: &mut spool, body_start: 0, body: BodyEdits::default() }, commit)
-        .await
+    let signature = signing::on_own_mail(&transaction.worker.gate, &transaction.door.upstream, &wire);
+    hop.hand_over(
+        &handing,
+        Content { head: &signature, spool: &mut spool, body_start: 0, body: BodyEdits::default() },
+        commit,
+    )
+    .await
 }
 
 fn compose(transaction: &Transaction<'_>, to: &EmailAddress, undelivered: &[Undelivered]) -> Vec<u8> {

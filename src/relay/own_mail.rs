@@ -12,6 +12,7 @@ use ulid::Ulid;
 use super::gate::Gate;
 use super::hop::{Handing, Hop};
 use super::record::Decided;
+use super::signing;
 use super::spool::Spool;
 use super::upstream::{Content, Handover, Upstream, UpstreamError};
 use crate::config::JournalService;
@@ -200,7 +201,9 @@ impl Draft {
             Ok(()) => {
                 let recipients = vec![(permit, &recipient.parameters)];
                 let handing = Handing { from: &from, parameters: &parameters, recipients };
-                let content = Content { head: &[], spool: &mut spool, body_start: 0, body: BodyEdits::default() };
+                let signature = signing::on_own_mail(gate, &self.upstream, &self.wire);
+                let content =
+                    Content { head: &signature, spool: &mut spool, body_start: 0, body: BodyEdits::default() };
                 Attempt::of(hop.hand_over(&handing, content, &nothing_to_commit).await)
             }
             Err(attempt) => attempt,

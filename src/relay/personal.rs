@@ -9,6 +9,7 @@ use crate::consent::token::UnsubscribeToken;
 use crate::message::body_edit::BodyEdits;
 use crate::message::edit::HeaderEdits;
 use crate::message::list::{self, ListFields};
+use crate::message::signature::signature_covers;
 use crate::policy::rules::{ExistingListHeaders, OnSigned};
 use crate::smtp::address::Width;
 
@@ -35,10 +36,11 @@ impl ListPlan {
             return ListPlan::NoLink;
         }
         if transaction.list_fields_are_signed() {
-            return match policy.on_signed {
-                OnSigned::Leave => ListPlan::Leave,
-                OnSigned::Reject => ListPlan::Refuse,
-            };
+            match transaction.on_signed() {
+                OnSigned::Leave => return ListPlan::Leave,
+                OnSigned::Reject => return ListPlan::Refuse,
+                OnSigned::Resign => {}
+            }
         }
         match policy.existing_list_headers {
             ExistingListHeaders::Keep if has_own => ListPlan::Keep,
@@ -93,10 +95,17 @@ fn add_fields(transaction: &Transaction<'_>, link: &str, edits: &mut HeaderEdits
     edits.insert.extend(list::list_fields(&ListFields {
         one_click: link,
         mailto: controller.and_then(|controller| controller.unsubscribe_mailto.as_deref()),
-        list_id: list_id.as_deref().filter(|_| !list::has_list_id(&transaction.head, wire)),
+        list_id: list_id.as_deref().filter(|_| may_have_list_id(transaction)),
         list_label: topic.map_or("", |topic| policy.label_of(topic)),
     }));
     edits.remove.extend(list::existing_list_fields(&transaction.head, wire));
+}
+
+/// A List-Id can be done without: none is added below a signature that says there is none.
+fn may_have_list_id(transaction: &Transaction<'_>) -> bool {
+    let (head, wire) = (&transaction.head, transaction.mail.spool.memory());
+    let breaks = signature_covers(head, wire, |name| name == "list-id") && transaction.on_signed() != OnSigned::Resign;
+    !breaks && !list::has_list_id(head, wire)
 }
 
 /// The address of this recipient's page, sealed: it names nobody in clear.

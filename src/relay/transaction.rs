@@ -11,12 +11,14 @@ use super::gate::{Door, Worker};
 use super::hop::{Handing, Hop};
 use super::in_flight::Claim;
 use super::record;
+use super::signing::{self, Unsigned};
 use super::spool::Spool;
 use super::tls::Stream;
 use super::upstream::Content;
-use crate::config::{JournalService, MalformedHeader};
+use crate::config::{DkimDomain, JournalService, MalformedHeader};
 use crate::consent::state::Consulted;
 use crate::message::body_edit::{BodyEdits, BodyPlan};
+use crate::message::dkim::BodyHash;
 use crate::message::edit::HeaderEdits;
 use crate::message::head::{HeadError, HeadLimits, MessageHead};
 use crate::message::trace::{self, Protocol};
@@ -26,7 +28,7 @@ use crate::policy::decide::Consultation;
 use crate::policy::disposition::{Disposition, distinct};
 use crate::policy::facts::{MessageFacts, Origin};
 use crate::policy::link::decide_with_link;
-use crate::policy::rules::{Class, Mode, Policy, ServiceWithoutStore};
+use crate::policy::rules::{Class, Mode, OnSigned, Policy, ServiceWithoutStore};
 use crate::policy::verdict::{Basis, Decision, Reason, Verdict};
 use crate::smtp::address::EmailAddress;
 use crate::smtp::reply::Reply;
@@ -89,6 +91,8 @@ pub struct Transaction<'a> {
     claim: Option<Claim<'a>>,
     /// Whose place others may be waiting for.
     pub counted: Vec<EmailAddress>,
+    /// Of the body as it came: copies that change none of it have it in common.
+    body_hash: Option<BodyHash>,
 }
 
 /// What came of recording a decision.
@@ -181,6 +185,7 @@ impl<'a> Transaction<'a> {
             attempt: None,
             claim: None,
             counted: Vec::new(),
+            body_hash: None,
         }
     }
 
@@ -211,10 +216,12 @@ impl<'a> Transaction<'a> {
         if !self.classification.asks_about_the_recipient() {
             return Ok(());
         }
-        let looked = body::look(self.worker, &mut self.mail, &self.head, &self.classification).map_err(|error| {
-            tracing::error!(r#ref = self.mail.reference, "the message cannot be read back: {error}");
-            self.fault()
-        })?;
+        let on_signed = self.on_signed();
+        let looked =
+            body::look(self.worker, &mut self.mail, &self.head, &self.classification, on_signed).map_err(|error| {
+                tracing::error!(r#ref = self.mail.reference, "the message cannot be read back: {error}");
+                self.fault()
+            })?;
         self.body = looked.plan;
         self.facts.body = Some(looked.facts.clone());
         self.classification.body = Some(looked.facts);
@@ -297,7 +304,7 @@ impl Transaction<'_> {
     /// could audit and that is therefore not carried out.
     async fn record(&mut self, disposition: &Disposition) -> Result<Recorded, Reply> {
         if self.list_fields_are_signed() && *disposition != Disposition::Forward {
-            self.note("signed_unsub");
+            self.note(if self.on_signed() == OnSigned::Resign { "resigned" } else { "signed_unsub" });
         }
         let row = record::message_record(self, disposition);
         let counted: Vec<EmailAddress> =
@@ -346,6 +353,12 @@ impl Transaction<'_> {
     /// Whether a signature covers the fields a personal copy would add (R56).
     pub fn list_fields_are_signed(&self) -> bool {
         signature::signature_covers_list_fields(&self.head, self.mail.spool.memory())
+    }
+
+    /// What is done about a signature that an edit of ours would break.
+    pub fn on_signed(&self) -> OnSigned {
+        let (settings, wire) = (&self.worker.gate.settings, self.mail.spool.memory());
+        settings.on_signed(&self.mail.policy, self.door.upstream.settings(), &self.head, wire)
     }
 
     async fn act(mut self, hop: &mut Hop, disposition: Disposition) -> Answer {
@@ -413,7 +426,12 @@ impl Transaction<'_> {
             self.outcomes(result, Some(&reply)).await;
             return Answer { reply, ledger_key };
         }
-        let head = self.edited_head(&mut HeaderEdits::default());
+        // Whoever waits for it waits for the message, not for its signature.
+        let mut edits = HeaderEdits::default();
+        let head = self.signed_head(&mut edits, None).await.unwrap_or_else(|error| {
+            tracing::error!(r#ref = self.mail.reference, "it goes unsigned: {error}");
+            self.applied(&edits)
+        });
         let envelope = self.mail.envelope.clone();
         let reference = self.mail.reference.clone();
         let recipients = self
@@ -438,8 +456,43 @@ impl Transaction<'_> {
         }
     }
 
-    /// The header section as it leaves: our Received on top, the gate's own fields gone.
-    pub fn edited_head(&self, edits: &mut HeaderEdits) -> Vec<u8> {
+    /// The header section as it leaves, signed where there is a key for its author. A copy with something of its own
+    /// (`body`, its edits below) always gets our signature; any other only where the author's has not signed it already.
+    pub async fn signed_head(
+        &mut self,
+        edits: &mut HeaderEdits,
+        body: Option<&BodyEdits>,
+    ) -> Result<Vec<u8>, Unsigned> {
+        self.complete(edits);
+        let head = self.applied(edits);
+        let wire = self.mail.spool.memory();
+        let signer = signing::signer(&self.worker.gate, &self.door.upstream, &self.head, wire);
+        let marks = list::gate_fields(&self.head, wire);
+        let breaks = !marks.is_empty() && signature::signature_covers(&self.head, wire, list::is_gate_field);
+        let is_needed = |domain: &&DkimDomain| {
+            body.is_some() || breaks || !signature::has_aligned_signature(&self.head, wire, &domain.domain)
+        };
+        let Some(domain) = signer.filter(is_needed) else {
+            return Ok(head);
+        };
+        let (spool, body_start) = (&mut self.mail.spool, self.head.body_start());
+        let hash = match (body.filter(|edits| !edits.is_empty()), self.body_hash) {
+            (Some(edits), _) => signing::body_hash(spool, body_start, edits).await?,
+            (None, Some(known)) => known,
+            (None, None) => *self.body_hash.insert(signing::body_hash(spool, body_start, &BodyEdits::default()).await?),
+        };
+        let signatures = signing::signatures(domain, &head, &hash)?;
+        edits.insert.splice(1..1, signatures); // below our Received, above all that is signed
+        Ok(self.applied(edits))
+    }
+
+    /// The header section with these edits.
+    pub fn applied(&self, edits: &HeaderEdits) -> Vec<u8> {
+        edits.apply(&self.mail.spool.memory()[..self.head.body_start()], &self.head)
+    }
+
+    /// What every message gets: our Received on top, the gate's own fields gone.
+    fn complete(&self, edits: &mut HeaderEdits) {
         let wire = self.mail.spool.memory();
         let now = self.at.to_zoned(jiff::tz::TimeZone::system());
         let only = match self.mail.envelope.recipients.as_slice() {
@@ -459,6 +512,5 @@ impl Transaction<'_> {
             }),
         );
         edits.remove.extend(list::gate_fields(&self.head, wire));
-        edits.apply(&wire[..self.head.body_start()], &self.head)
     }
 }

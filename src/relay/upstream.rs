@@ -47,6 +47,10 @@ impl Upstream {
         &self.settings.name
     }
 
+    pub fn settings(&self) -> &UpstreamSettings {
+        &self.settings
+    }
+
     /// What upstream offered on its last verified EHLO; none before the first.
     pub fn capabilities(&self) -> Option<Capabilities> {
         self.learned.lock().map_or(None, |learned| learned.clone())

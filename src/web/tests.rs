@@ -85,7 +85,7 @@ fn policy() -> Policy {
         notify_sender: NotifySender::Dsn,
         refusal: Refusal::Reject,
         existing_list_headers: ExistingListHeaders::Replace,
-        on_signed: OnSigned::Leave,
+        on_signed: None,
         knobs: Knobs::default(),
         frequency: None,
         journal_retention: None,

@@ -9,6 +9,7 @@ pub mod authority;
 pub mod browser;
 pub mod client;
 pub mod dialogue;
+pub mod dkim;
 pub mod gate;
 pub mod http;
 mod kernel;

@@ -24,7 +24,11 @@ const TOP: Section = Section {
             "What the mailer reads when nobody may get its message: 550, or 250 and a row in the journal",
         ),
         key("existing_list_headers", "\"replace\"", "`List-Unsubscribe` fields the mailer wrote itself"),
-        key("on_signed", "\"leave\"", "A message whose signature covers the fields the gate would add"),
+        key(
+            "on_signed",
+            "",
+            "A message whose signature an edit of the gate would break: left as it is, edited and [signed anew](dkim.md), or refused. Not set: signed anew where the From domain has a key, else left",
+        ),
         key(
             "body_optout",
             "\"require\"",

@@ -1,6 +1,7 @@
 //! Which header fields a signature covers, and what of them is hashed: `relaxed` (RFC 6376 section 3.4.2).
 
 use crate::message::head::{Field, MessageHead};
+use crate::smtp::address::domain_key;
 
 /// Whether a field that is added later breaks the signature (RFC 6376 sections 5.4.2 and 8.15).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,10 +64,7 @@ impl SignedFields {
     /// `None`: readers differ on which fields it has, or on who wrote it (RFC 6376 section 3.8).
     pub fn of(head: &MessageHead, wire: &[u8]) -> Option<SignedFields> {
         let fields: Vec<Field<'_>> = head.fields(wire).collect();
-        let authors = fields.iter().filter(|field| field.is("From"));
-        if head.anomalies().is_malformed() || authors.map(Field::is_obsolete).ne([false]) {
-            return None;
-        }
+        author_field(head, wire)?;
         let mut names = Vec::new();
         for (name, guard) in SIGNED {
             if fields.iter().any(|field| field.is(name) && field.is_obsolete()) {
@@ -83,6 +81,21 @@ impl SignedFields {
         let canonical = canonical_fields(&fields, &names);
         Some(SignedFields { names, canonical })
     }
+}
+
+/// The one domain all authors of a message have; `None` where there are several, or readers may differ about them.
+pub fn author_domain(head: &MessageHead, wire: &[u8]) -> Option<String> {
+    let addresses = author_field(head, wire)?.addresses();
+    let domain = |address: &String| address.rsplit_once('@').map(|(_, domain)| domain_key(domain));
+    let mut domains = addresses.iter().map(domain);
+    let first = domains.next()??;
+    domains.all(|other| other.as_ref() == Some(&first)).then_some(first)
+}
+
+fn author_field<'a>(head: &'a MessageHead, wire: &'a [u8]) -> Option<Field<'a>> {
+    let mut authors = head.fields(wire).filter(|field| field.is("From"));
+    let author = authors.next().filter(|field| !field.is_obsolete())?;
+    (authors.next().is_none() && !head.anomalies().is_malformed()).then_some(author)
 }
 
 /// What is hashed for an `h=` with these names: each name stands for the last instance that no earlier one stood for,

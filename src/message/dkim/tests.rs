@@ -156,6 +156,26 @@ fn a_header_section_that_readers_see_differently_is_not_signed() {
 }
 
 #[test]
+fn the_author_has_one_domain_or_none() {
+    let table = [
+        ("From: a@Exemple.FR", Some("exemple.fr")),
+        ("From: \"b@x.example\" <a@exemple.fr>", Some("exemple.fr")),
+        ("From: a@exemple.fr, B <b@EXEMPLE.fr>", Some("exemple.fr")),
+        ("From: a@\u{e9}xemple.fr", Some("xn--xemple-9ua.fr")),
+        ("From: a@exemple.fr, b@x.example", None),
+        ("From: nobody", None),
+        ("From:", None),
+        ("From : a@exemple.fr", None),
+        ("From: a@exemple.fr\r\nFrom: a@exemple.fr", None),
+        ("To: a@exemple.fr", None),
+    ];
+    for (head, expected) in table {
+        let wire = format!("{head}\r\n\r\n").into_bytes();
+        assert_eq!(author_domain(&locate(&wire), &wire).as_deref(), expected, "{head}");
+    }
+}
+
+#[test]
 fn the_example_of_rfc_8463_is_signed_as_it_is_printed_there() {
     let head = b"From: Joe SixPack <joe@football.example.com>\r\n\
                  To: Suzie Q <suzie@shopping.example.net>\r\n\
