@@ -276,3 +276,53 @@ fn signing_a_large_message_takes_no_memory() {
     let grown = gate.peak_memory() - before;
     assert!(grown < 4 << 20, "{} KiB more for {} KiB", grown >> 10, large.len() >> 10);
 }
+
+#[test]
+fn a_key_is_made_published_and_checked() {
+    let upstream = Upstream::start();
+    let gate = builder(&upstream, BOTH).start();
+    let at = |name: &str| gate.directory().join(name).display().to_string();
+    let run = |arguments: &[&str]| {
+        let output = gate.command(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (kind, file) in [("rsa2048", "new-rsa.pem"), ("ed25519", "new-ed.pem")] {
+        let out = at(file);
+        let keygen = ["dkim", "keygen", "--domain", "Exemple.fr", "--selector", "s1", "--type", kind, "--out", &out];
+        let (status, told, errors) = run(&keygen);
+        assert_eq!((status, errors.as_str()), (Some(0), ""), "{told}");
+        let key = std::fs::read(&out).unwrap();
+        let record = consentry::message::dkim::SigningKey::read(&key).unwrap().public().record();
+        assert!(
+            told.contains("\ns1._domainkey.exemple.fr. IN TXT ( \"v=DKIM1; k=") && told.contains(&record),
+            "{told}"
+        );
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&out).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+        let (status, _, errors) = run(&keygen);
+        assert!(status == Some(2) && errors.contains("is there already"), "{errors}");
+        assert_eq!(std::fs::read(&out).unwrap(), key);
+    }
+
+    let (status, told, _) = run(&["--json", "dkim", "record"]);
+    let records: Vec<serde_json::Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((status, records.len()), (Some(0), 2));
+    assert_eq!(records[0]["name"], "rsa._domainkey.exemple.fr");
+    for (index, record) in records.iter().enumerate() {
+        let selector = ["rsa", "ed"][index];
+        for text in [&record["record"], &record["zone"]] {
+            std::fs::write(at("record.txt"), text.as_str().unwrap()).unwrap();
+            let (status, told, errors) = run(&["dkim", "check", "--selector", selector, "--file", &at("record.txt")]);
+            assert_eq!((status, errors.as_str()), (Some(0), ""), "{told}");
+        }
+        let other = ["ed", "rsa"][index];
+        let (status, told, _) = run(&["--json", "dkim", "check", "--selector", other, "--file", &at("record.txt")]);
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!((status, &told["fits"]), (Some(1), &serde_json::json!(false)));
+        assert!(told["differences"][1].as_str().unwrap().starts_with("p= is another key"), "{told}");
+    }
+    let (status, _, errors) = run(&["dkim", "check", "--file", &at("record.txt")]);
+    assert!(status == Some(2) && errors.contains("--selector"), "{errors}");
+    let (status, _, errors) = run(&["dkim", "record", "--domain", "other.example"]);
+    assert!(status == Some(2) && errors.contains("[dkim."), "{errors}");
+}

@@ -3,6 +3,7 @@
 mod check;
 mod contact;
 mod demo;
+mod dkim;
 mod explain;
 mod inbox;
 mod init;
@@ -66,6 +67,7 @@ enum Command {
     Ledger(ledger::Args),
     Serve(serve::Args),
     Demo(demo::Args),
+    Dkim(dkim::Args),
     Reload(reload::Args),
     Policy(policy::Args),
     Retention(retention::Args),
@@ -84,6 +86,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Ledger(args) => ledger::run(args, &cli.globals),
         Command::Serve(args) => serve::run(args, &cli.globals),
         Command::Demo(args) => demo::run(args, &cli.globals),
+        Command::Dkim(args) => dkim::run(args, &cli.globals),
         Command::Reload(args) => reload::run(args, &cli.globals),
         Command::Policy(args) => policy::run(args, &cli.globals),
         Command::Retention(args) => retention::run(args, &cli.globals),

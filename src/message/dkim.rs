@@ -14,7 +14,7 @@ mod tests;
 pub use body::BodyHasher;
 pub use fields::{SignedFields, author_domain};
 pub use key::{KeyError, SigningKey};
-pub use record::{Algorithm, PublicKey};
+pub use record::{Algorithm, Difference, PublicKey, published};
 pub use signature::{Signer, SigningError};
 
 /// SHA-256.

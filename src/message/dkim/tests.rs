@@ -218,6 +218,48 @@ fn a_key_is_read_in_every_form_it_is_kept_in() {
 }
 
 #[test]
+fn a_record_for_a_zone_file_is_in_strings_that_read_as_the_record() {
+    for key in [RSA, ED25519] {
+        let public = SigningKey::read(key).unwrap().public();
+        let zone = public.zone_record();
+        assert!(zone.split("\" \"").all(|string| string.trim_matches('"').len() <= 255), "{zone}");
+        assert_eq!(published(&format!("gate._domainkey IN TXT ( {zone} )\n")), [public.record()]);
+        assert_eq!(published(&format!("{}\n", public.record())), [public.record()]);
+        assert_eq!(public.differences(&published(&zone)), []);
+    }
+    assert!(published(" \n").is_empty());
+}
+
+#[test]
+fn every_difference_of_a_published_record_is_told() {
+    let public = SigningKey::read(RSA).unwrap().public();
+    let record = public.record();
+    let p = record.split_once("p=").unwrap().1;
+    let other = SigningKey::read(ED25519).unwrap().public();
+    let other_type = |published: &str| Difference::KeyType { published: published.into(), ours: Algorithm::Rsa };
+    let whole = Difference::OtherKey { is_whole: true };
+    let table = [
+        (format!("p={p}"), vec![]),
+        (format!("v=DKIM1;k=rsa;s=*;h=sha1:sha256;t=s;n=note; p= {} {}", &p[..50], &p[50..]), vec![]),
+        (other.record(), vec![other_type("ed25519"), whole.clone()]),
+        (record.replace("MIIB", "MIIC"), vec![whole]),
+        (record[..200].to_owned(), vec![Difference::OtherKey { is_whole: false }]),
+        ("v=DKIM1; p=".into(), vec![Difference::Revoked]),
+        ("v=spf1 -all".into(), vec![Difference::Version, Difference::NoKey]),
+        (format!("k=rsa; p={p}; v=DKIM1"), vec![Difference::Version]),
+        (
+            format!("{record}; h=sha1; s=tlsrpt; t=y:s"),
+            vec![Difference::Hash, Difference::Service, Difference::Testing],
+        ),
+    ];
+    for (text, expected) in table {
+        assert_eq!(public.differences(&[text.clone()]), expected, "{text}");
+    }
+    assert_eq!(public.differences(&[]), [Difference::Missing]);
+    assert_eq!(public.differences(&[record.clone(), record]), [Difference::Several(2)]);
+}
+
+#[test]
 fn what_is_no_fit_key_is_refused_with_the_reason() {
     let elliptic = "-----BEGIN PRIVATE KEY-----\n\
                     MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgevZzL1gdAFr88hb2\n\
