@@ -84,3 +84,22 @@ code-text =
 
     You did not ask for anything? Then there is nothing to do: without this code
     nothing changes. Do not pass it on to anybody.
+
+## The way back, for whose message was forwarded
+
+back-title = Undo the unsubscription
+back-heading = Was it not you?
+back-intro = On { $day } a link in a message to { $address } was used to unsubscribe from { $sender }. If that was not you, you can take it back:
+back-button = Take the unsubscription back
+back-no-more = Then everything is as it was before, and no more than that. If you did want to leave, there is nothing to do.
+back-done = The unsubscription from { $sender } is taken back. Everything is as it was before.
+back-mail-subject = You were unsubscribed from { $sender }
+back-mail-text =
+    Hello,
+
+    a link in a message to you was used to unsubscribe you from { $sender }.
+    If that was you, there is nothing to do.
+
+    If you had passed the message on and somebody else used the link, you can take
+    it back within 30 days:
+    { $link }

@@ -84,3 +84,22 @@ code-text =
 
     Vous n’avez rien demandé ? Alors vous n’avez rien à faire : sans ce code, rien
     ne change. Ne le communiquez à personne.
+
+## Le retour, pour qui a transmis un message
+
+back-title = Annuler le désabonnement
+back-heading = Ce n’était pas vous ?
+back-intro = Le { $day }, un lien dans un message adressé à { $address } a servi à se désabonner de { $sender }. Si ce n’était pas vous, vous pouvez revenir en arrière :
+back-button = Annuler le désabonnement
+back-no-more = Tout sera alors comme avant, et rien de plus. Si vous vouliez bien partir, vous n’avez rien à faire.
+back-done = Le désabonnement de { $sender } est annulé. Tout est comme avant.
+back-mail-subject = Vous êtes désabonné(e) de { $sender }
+back-mail-text =
+    Bonjour,
+
+    un lien dans un message qui vous était adressé a servi à vous désabonner de
+    { $sender }. Si c’était vous, vous n’avez rien à faire.
+
+    Si vous aviez transmis le message et que quelqu’un d’autre a utilisé le lien,
+    vous pouvez revenir en arrière pendant 30 jours :
+    { $link }

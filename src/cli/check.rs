@@ -187,6 +187,7 @@ fn knobs(policy: &Policy) -> Vec<(&'static str, String)> {
         ("objection_provider_alias", knobs.objection_provider_alias.to_string()),
         ("complaint_scope", knobs.complaint_scope.to_string()),
         ("unsubscribe_scope", knobs.unsubscribe_scope.to_string()),
+        ("unsubscribe_notice", knobs.unsubscribe_notice.to_string()),
         ("review_request_class", knobs.review_request_class.to_string()),
         ("mixed_action", knobs.mixed_action.to_string()),
         ("b2b_mode", knobs.b2b_mode.to_string()),

@@ -26,6 +26,7 @@ pub(super) fn read_knobs(root: &mut Table<'_>) -> Knobs {
         objection_provider_alias: root.or("objection_provider_alias", default.objection_provider_alias),
         complaint_scope: root.word("complaint_scope", Scope::Everything, &[]),
         unsubscribe_scope: root.word("unsubscribe_scope", Scope::Topic, &[]),
+        unsubscribe_notice: root.or("unsubscribe_notice", default.unsubscribe_notice),
         review_request_class: root.word("review_request_class", Class::Service, &[]),
         mixed_action: root.word("mixed_action", MixedAction::Promotional, &[]),
         b2b_mode: root.word("b2b_mode", B2bMode::InformAndRelevance, &[]),

@@ -127,11 +127,13 @@ pub enum EventType {
     Pause,
     ChannelPreference,
     Bounce,
+    /// The person takes an objection back that somebody else made through a forwarded link.
+    Undo,
     Erase,
 }
 
 impl EventType {
-    pub const ALL: [EventType; 18] = [
+    pub const ALL: [EventType; 19] = [
         Self::Collected,
         Self::Profile,
         Self::OptIn,
@@ -149,6 +151,7 @@ impl EventType {
         Self::Pause,
         Self::ChannelPreference,
         Self::Bounce,
+        Self::Undo,
         Self::Erase,
     ];
 
@@ -172,6 +175,7 @@ impl EventType {
             Self::Pause => "pause",
             Self::ChannelPreference => "channel_preference",
             Self::Bounce => "bounce",
+            Self::Undo => "undo",
             Self::Erase => "erase",
         }
     }
@@ -192,7 +196,10 @@ impl EventType {
     /// Whether more may be sent because of it than without it.
     pub fn raises_permission(self) -> bool {
         self.is_opt_in()
-            || matches!(self, Self::Collected | Self::Profile | Self::Purchase | Self::RelationEnd | Self::Contact)
+            || matches!(
+                self,
+                Self::Collected | Self::Profile | Self::Purchase | Self::RelationEnd | Self::Contact | Self::Undo
+            )
     }
 }
 

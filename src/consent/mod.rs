@@ -9,3 +9,4 @@ pub mod scope;
 pub mod stamp;
 pub mod state;
 pub mod token;
+pub mod way_back;

@@ -60,7 +60,7 @@ pub async fn take(inbox: &Inbox, mail: &Mail<'_>) -> Result<(), StoreError> {
 async fn carry_out(inbox: &Inbox, mail: &Mail<'_>, deed: Deed) -> Result<(), StoreError> {
     let store = &inbox.gate.store;
     match deed {
-        Deed::Object(objection) => objection::record(store, &inbox.gate.hashing, objection).await,
+        Deed::Object(objection) => objection::record(store, &inbox.gate.hashing, objection).await.map(drop),
         Deed::Event(event) => store.record_event(*event).await.map(drop),
         Deed::Suppress(suppress) => store.suppress(suppress).await,
         Deed::Keep(keep) => {

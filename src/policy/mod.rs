@@ -37,5 +37,6 @@ pub mod rules;
 mod ruling;
 mod sentence;
 pub mod sign_up;
+pub mod undo;
 pub mod verdict;
 pub mod word;

@@ -10,6 +10,7 @@ use super::life;
 use super::objection::{Cause, Objection};
 use super::period;
 use super::rules::{Policy, Scope};
+use super::undo;
 use super::verdict::Reason;
 use crate::consent::event::{Actor, EventType, RecordedEvent};
 use crate::consent::scope;
@@ -68,6 +69,8 @@ pub struct Record<'a> {
     objections: Vec<Objection>,
     requests: BTreeMap<i64, Request>,
     confirmations: BTreeMap<i64, Confirmation>,
+    /// Objections that the person has taken back, under any spelling of the address.
+    undone: BTreeSet<i64>,
 }
 
 impl<'a> Record<'a> {
@@ -101,6 +104,7 @@ impl<'a> Record<'a> {
             objections: Vec::new(),
             requests: BTreeMap::new(),
             confirmations: BTreeMap::new(),
+            undone: consulted.exact.iter().chain(&consulted.relatives).flat_map(undo::undone).collect(),
         };
         record.match_confirmations();
         let width = Width {
@@ -305,7 +309,8 @@ impl<'a> Record<'a> {
     fn objections_of(&self, recorded: &RecordedEvent, controller: &str) -> Vec<Objection> {
         let event = &recorded.event;
         let concerned = event.channel == self.channel || event.channel == "*";
-        if !event.kind.is_objection() || event.controller != controller || !concerned {
+        let counts = event.kind.is_objection() && !self.undone.contains(&recorded.seq);
+        if !counts || event.controller != controller || !concerned {
             return Vec::new();
         }
         let complaint = event.kind == EventType::Complaint;

@@ -119,6 +119,8 @@ pub struct Knobs {
     pub objection_provider_alias: bool,
     pub complaint_scope: Scope,
     pub unsubscribe_scope: Scope,
+    /// Whether a mail tells the person that a link of theirs was used, with a way back.
+    pub unsubscribe_notice: bool,
     pub review_request_class: Class,
     pub mixed_action: MixedAction,
     pub b2b_mode: B2bMode,
@@ -272,6 +274,7 @@ impl Default for Knobs {
             objection_provider_alias: true,
             complaint_scope: Scope::Everything,
             unsubscribe_scope: Scope::Topic,
+            unsubscribe_notice: false,
             review_request_class: Class::Service,
             mixed_action: MixedAction::Promotional,
             b2b_mode: B2bMode::InformAndRelevance,

@@ -34,6 +34,7 @@ pub fn kind(kind: EventType, language: Language) -> &'static str {
         T::Pause => ["pause", "pause"],
         T::ChannelPreference => ["preferred channels", "canaux préférés"],
         T::Bounce => ["undeliverable", "non distribué"],
+        T::Undo => ["objection taken back", "opposition annulée"],
         T::Erase => ["erasure", "effacement"],
     };
     say(language, english, french)

@@ -15,6 +15,7 @@ mod server;
 mod site;
 #[cfg(test)]
 mod tests;
+mod way_back;
 
 pub use admin::{Readiness, ReadinessReport, admin_router};
 pub use locale::{FluentValue, Locale};

@@ -86,13 +86,26 @@ impl Objection {
 
 /// Resolves when the objection is durable.
 ///
-/// Said again it is the same event, dated at the first time, unless the person opted in between: then
+/// Said again it is the same event, dated at the first time, unless the person opted in or took it back between: then
 /// the later no is a new one and counts. Of somebody we know nothing of only a hash is kept.
-pub async fn record(store: &Store, hash_keys: &HashKeys, objection: Objection) -> Result<(), StoreError> {
+pub async fn record(store: &Store, hash_keys: &HashKeys, objection: Objection) -> Result<Recorded, StoreError> {
     match find(store, hash_keys, &objection.who, &objection.controller).await? {
-        Some(known) => store.record_event(event(&objection, known)).await.map(drop),
-        None => store.suppress(mark(&objection, hash_keys)).await,
+        Some(known) => {
+            let address = known.address.clone();
+            let seq = store.record_event(event(&objection, known)).await?;
+            Ok(Recorded::Event { seq, address })
+        }
+        None => store.suppress(mark(&objection, hash_keys)).await.map(|()| Recorded::Mark),
     }
+}
+
+/// How an objection is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// Of somebody the store knows, by the number of the event, be it new or said before.
+    Event { seq: i64, address: EmailAddress },
+    /// Of somebody else: the hash alone.
+    Mark,
 }
 
 /// The person it is about, as the store knows them.
@@ -103,9 +116,11 @@ struct Known {
 }
 
 impl Known {
-    fn newest_opt_in(&self) -> Option<Timestamp> {
+    /// Behind it a no is a new one.
+    fn newest_yes(&self) -> Option<Timestamp> {
         let events = self.state.iter().flat_map(|state| &state.events);
-        events.filter(|recorded| recorded.event.kind.is_opt_in()).map(RecordedEvent::happened_by).max()
+        let yes = |kind: EventType| kind.is_opt_in() || kind == EventType::Undo;
+        events.filter(|recorded| yes(recorded.event.kind)).map(RecordedEvent::happened_by).max()
     }
 }
 
@@ -156,7 +171,7 @@ pub async fn holder(
     }))
 }
 
-fn masked(address: &EmailAddress) -> String {
+pub(super) fn masked(address: &EmailAddress) -> String {
     let first: String = address.local_part().chars().take(1).collect();
     format!("{first}…@{}", address.domain())
 }
@@ -234,8 +249,8 @@ fn event_id(objection: &Objection, known: &Known) -> String {
     let mut topics = objection.topics.clone();
     topics.sort();
     topics.dedup();
-    let opt_in = known.newest_opt_in().map(|at| (at.as_microsecond(), at <= objection.at));
-    let mut said = json!([known.contact, objection.controller, topics, opt_in]);
+    let yes = known.newest_yes().map(|at| (at.as_microsecond(), at <= objection.at));
+    let mut said = json!([known.contact, objection.controller, topics, yes]);
     if objection.wrong_address {
         said = json!([said, WRONG_ADDRESS]);
     }

@@ -24,9 +24,10 @@ use ring::error::Unspecified;
 use super::form;
 use super::locale::Locale;
 use super::me::{self, Desk};
-use super::objection::{self, Holder, Mechanism, Objection};
+use super::objection::{self, Holder, Mechanism, Objection, Recorded};
 use super::page::{self, Sender, all_languages, sole_controller, topic_label};
 use super::site::{Site, View};
+use super::way_back;
 use crate::consent::token::{HashKeys, SealingKeys, UnsubscribeToken};
 use crate::message::own::Letter;
 use crate::policy::rules::{Controller, Policy, Scope};
@@ -83,6 +84,7 @@ pub fn public_router(pages: PublicPages) -> Result<Router, Unspecified> {
     let router = Router::new()
         .route("/u/{token}", get(show).post(use_link))
         .route("/u/alive/{challenge}", get(alive))
+        .route("/u/back/{token}", get(way_back::show).post(way_back::go_back))
         .route("/assets/{hash}", get(asset))
         .with_state(Arc::new(pages))
         .merge(shared)
@@ -93,7 +95,7 @@ pub fn public_router(pages: PublicPages) -> Result<Router, Unspecified> {
     Ok(router)
 }
 
-type Pages = State<Arc<PublicPages>>;
+pub(super) type Pages = State<Arc<PublicPages>>;
 
 async fn bounded(request: Request, next: Next) -> Response<Body> {
     let answer = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
@@ -172,7 +174,7 @@ async fn use_link(
 }
 
 /// Names no person: whether the link never was one or lost a letter on its way, nobody can tell.
-fn no_link(pages: &PublicPages, policy: &Policy, headers: &HeaderMap) -> Response<Body> {
+pub(super) fn no_link(pages: &PublicPages, policy: &Policy, headers: &HeaderMap) -> Response<Body> {
     let locale = pages.site.locale(headers, &all_languages(policy));
     let view = View { locale, controller: sole_controller(policy), senders: Sender::all(policy) };
     pages.site.answer(StatusCode::NOT_FOUND, "no_link.html", &view, context! {})
@@ -301,8 +303,16 @@ impl<'a> Link<'a> {
     async fn record(&self, objection: Objection, holder: &Holder) -> Response<Body> {
         let (mechanism, wrong_address) = (objection.mechanism, objection.wrong_address);
         let (controller, topics) = (self.token.controller.as_str(), objection.topics.clone());
-        if let Err(error) = objection::record(&self.pages.store, &self.pages.hash_keys, objection).await {
-            return self.unavailable(mechanism, &error);
+        let at = objection.at;
+        let recorded = match objection::record(&self.pages.store, &self.pages.hash_keys, objection).await {
+            Ok(recorded) => recorded,
+            Err(error) => return self.unavailable(mechanism, &error),
+        };
+        if let Recorded::Event { seq, address } = recorded
+            && self.policy.knobs.unsubscribe_notice
+            && !wrong_address
+        {
+            way_back::tell(self.pages, self.controller(), &self.locale, way_back::Used { seq, address, at });
         }
         let everything = topics.is_empty();
         tracing::info!(controller, mechanism = mechanism.as_str(), everything, wrong_address, "unsubscribed");

@@ -13,6 +13,11 @@ pub fn pages() -> Vec<(&'static str, Value)> {
 /// What is said in code, with what it is told.
 pub fn said() -> Vec<(&'static str, Vec<(&'static str, FluentValue<'static>)>)> {
     vec![
+        ("back-mail-subject", vec![("sender", "Librairie Exemple".into())]),
+        (
+            "back-mail-text",
+            vec![("sender", "Librairie Exemple".into()), ("link", "https://exemple.fr/u/back/x".into())],
+        ),
         ("code-subject", vec![]),
         ("code-text", vec![("code", "123456".into()), ("page", "https://preferences.exemple.fr/u/me".into())]),
     ]
@@ -26,6 +31,8 @@ fn link_pages() -> Vec<(&'static str, Value)> {
         ("ask.html", context! { sender, topics => [""; 0], again => context! { day => "2026-05-15", second => 0 } }),
         ("done.html", context! { sender, topics, masked => "a…@exemple.fr", wrong_address => false }),
         ("done.html", context! { sender, topics => [""; 0], masked => (), wrong_address => true }),
+        ("back.html", context! { step => "ask", sender, topics, day => "2026-05-15", masked => "a…@exemple.fr" }),
+        ("back.html", context! { step => "done", sender, topics => [""; 0], day => "2026-05-15", masked => "a…@x.fr" }),
         ("no_link.html", context! {}),
         ("unavailable.html", context! {}),
     ]

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -21,6 +21,7 @@ use crate::store::Store;
 
 mod link;
 mod me;
+mod way_back;
 
 const ONE_CLICK: &str = "List-Unsubscribe=One-Click";
 const URLENCODED: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
@@ -32,6 +33,8 @@ struct Site {
     /// By how much the pages' clock is ahead.
     ahead: Arc<Mutex<SignedDuration>>,
     letters: Arc<Mutex<Vec<Letter>>>,
+    /// Told of every letter.
+    posted: Arc<Notify>,
     posting: Arc<Mutex<Posting>>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
@@ -105,12 +108,13 @@ fn tells(ahead: &Arc<Mutex<SignedDuration>>) -> Clock {
 }
 
 /// Keeps what is posted, and says of it what it was told to.
-fn takes(letters: &Arc<Mutex<Vec<Letter>>>, posting: &Arc<Mutex<Posting>>) -> Post {
-    let (letters, posting) = (Arc::clone(letters), Arc::clone(posting));
+fn takes(letters: &Arc<Mutex<Vec<Letter>>>, posting: &Arc<Mutex<Posting>>, posted: &Arc<Notify>) -> Post {
+    let (letters, posting, posted) = (Arc::clone(letters), Arc::clone(posting), Arc::clone(posted));
     Arc::new(move |letter| {
         let posting = *posting.lock().unwrap();
         if posting == Posting::OnItsWay {
             letters.lock().unwrap().push(letter);
+            posted.notify_one();
         }
         Box::pin(async move { posting })
     })
@@ -128,6 +132,7 @@ impl Site {
         let in_force = Arc::clone(&policy);
         let ahead = Arc::default();
         let (letters, posting) = (Arc::default(), Arc::new(Mutex::new(Posting::OnItsWay)));
+        let posted = Arc::default();
         let pages = PublicPages {
             store: store.clone(),
             site: Arc::new(site::Site::shipped("https://c.example")),
@@ -135,12 +140,12 @@ impl Site {
             hash_keys,
             policy: Arc::new(move || Arc::clone(&in_force.lock().unwrap())),
             clock: tells(&ahead),
-            post: takes(&letters, &posting),
+            post: takes(&letters, &posting, &posted),
             base_url: "https://c.example".to_owned(),
             trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
         };
         let (address, stop, server) = listen(public_router(pages).unwrap()).await;
-        Site { address, store, policy, ahead, letters, posting, stop, server, folder }
+        Site { address, store, policy, ahead, letters, posted, posting, stop, server, folder }
     }
 
     async fn opted_in(&self, text: &str, at: &str) -> i64 {

@@ -92,6 +92,11 @@ const TOP: Section = Section {
             "What a complaint to the mailbox provider ends: everything, or the topics of that message",
         ),
         key("unsubscribe_scope", "\"topic\"", "What the link in a message ends"),
+        key(
+            "unsubscribe_notice",
+            "false",
+            "Whether who was unsubscribed by a link gets a mail with a way back, once a day at most: for messages that are forwarded",
+        ),
         key("review_request_class", "\"service\"", "\"How was your purchase?\""),
         key(
             "mixed_action",

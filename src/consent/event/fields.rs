@@ -87,7 +87,7 @@ const PROVENANCES: &[&str] = &[
 
 use EventType as T;
 const OPT_INS: &[T] = &[T::OptIn, T::OptInPending, T::OptInConfirmed];
-const SAID: &[T] = &[T::OptIn, T::OptInPending, T::OptInConfirmed, T::Refuse, T::Withdraw, T::Object];
+const SAID: &[T] = &[T::OptIn, T::OptInPending, T::OptInConfirmed, T::Refuse, T::Withdraw, T::Object, T::Undo];
 /// What is said in answer to a wording.
 const SHOWN: &[T] = &[
     T::Collected,

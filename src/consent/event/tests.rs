@@ -28,6 +28,7 @@ fn every_field_of_the_table_survives_a_round_trip() {
         r#""type":"pause","until":"2026-06-01T00:00:00Z""#,
         r#""type":"channel_preference","channels":["email","sms"]"#,
         r#""type":"bounce","code":"5.1.1","hard":true"#,
+        r#""type":"undo","mechanism":"link_page","evidence":{"undoes":"x-1"}"#,
         r#""type":"erase""#,
     ];
     let mut kinds = Vec::new();

@@ -20,6 +20,7 @@ pub const SHIPPED_TEMPLATES: &[(&str, &str)] = &shipped![
     "base.html",
     "contacts.html",
     "ask.html",
+    "back.html",
     "done.html",
     "me_address.html",
     "me_choice.html",
