@@ -301,3 +301,89 @@ fn refused_rows_keep_their_columns() {
     place.run(&[&["contact", "import", &file], &set[..], &["--refused", &file]].concat(), 2);
     assert!(Path::new(&file).exists() && place.read("people.csv").starts_with("Mail"));
 }
+
+/// Of a program that writes its own number of the contact beside whatever it says of it.
+fn numbered(id: &str, address: &str, at: &str, further: &str) -> String {
+    format!(r#"{{"address":"{address}","controller":"main","at":"{at}","id":"{id}",{further}}}"#) + "\n"
+}
+
+const YES: &str = r#""type":"opt_in","topics":["offers"],"actor":"person","source":"web:shop","mechanism":"unticked_box_ticked","text_version":"n-4""#;
+const NO: &str = r#""type":"object","topics":["offers"],"actor":"person""#;
+
+#[test]
+fn an_objection_counts_though_its_id_stands_for_a_consent() {
+    let place = Place::new();
+    let wording = place.write("n-4.txt", "Oui, je veux recevoir les offres.");
+    place.run(&["contact", "text", "add", "n-4", &wording, "--language", "fr"], 0);
+    let yes = place.write("yes.ndjson", &numbered("4711", "anna@x.example", "2026-01-10T10:00:00Z", YES));
+    place.import(&yes, &[]);
+    assert_eq!(place.reason("anna@x.example"), "OK_OPT_IN");
+    let said = numbered("4711", "anna@x.example", "2026-02-10T10:00:00Z", NO);
+    let no = place.write("no.ndjson", &said);
+    assert_eq!(place.import(&no, &[])["added"], 1);
+    assert_eq!(place.reason("anna@x.example"), "OBJ_TOPIC");
+
+    let again = place.write("again.ndjson", &format!("\n{said}"));
+    let told = place.import(&again, &[]);
+    assert_eq!((&told["added"], &told["known"]), (&0.into(), &1.into()), "said once, recorded once: {told}");
+
+    let both = [("2026-03-10T10:00:00Z", YES, "5"), ("2026-04-10T10:00:00Z", NO, "4711")];
+    let both: Vec<String> = both.iter().map(|(at, what, id)| numbered(id, "anna@x.example", at, what)).collect();
+    assert_eq!(place.import(&place.write("both.ndjson", &both.concat()), &[])["added"], 2);
+    assert_eq!(place.reason("anna@x.example"), "OBJ_TOPIC", "the same no, said again after a yes");
+}
+
+#[test]
+fn an_id_that_stands_for_something_else_is_a_bad_line() {
+    let place = Place::new();
+    let at = "2026-01-10T10:00:00Z";
+    let first = numbered("4711", "anna@x.example", at, YES);
+    place.import(&place.write("first.ndjson", &first), &[]);
+    for (said, why) in [
+        (numbered("4711", "bob@x.example", at, YES), "another person"),
+        (numbered("4711", "anna@x.example", "2026-01-11T10:00:00Z", YES), "another moment"),
+        (numbered("4711", "anna@x.example", at, &YES.replace("\"offers\"", "\"*\"")), "other topics"),
+        (numbered("4711", "anna@x.example", at, r#""type":"purchase","state":"paid""#), "another type"),
+    ] {
+        let fresh = numbered("9", "carl@x.example", at, NO);
+        let file = place.write("next.ndjson", &format!("{fresh}{said}"));
+        let told: Value = serde_json::from_str(&place.run(&["--json", "contact", "import", &file], 1)).unwrap();
+        let bad = &told["bad_lines"][0];
+        assert_eq!((&bad["line"], &bad["field"]), (&2.into(), &"id".into()), "{why}: {told}");
+        assert!(bad["error"].as_str().unwrap().contains("event 1 is recorded under this `id`"), "{why}: {bad}");
+        assert_eq!(told["added"], 0, "{why}: nothing of the file is stored");
+    }
+    let by_hand = ["contact", "record", "bob@x.example", "--type", "purchase", "--field", "state=paid"];
+    let told = place.run(&[&by_hand[..], &["--field", "id=4711"]].concat(), 2);
+    assert!(told.contains("give what is new an `id` of its own"), "{told}");
+    assert_eq!(place.events("anna@x.example").len(), 1);
+}
+
+#[test]
+fn an_id_that_a_file_uses_for_two_things_is_named_and_the_rest_is_written() {
+    let place = Place::new();
+    let at = "2026-01-10T10:00:00Z";
+    let lines = [("7", "anna@x.example"), ("7", "bob@x.example"), ("8", "carl@x.example")];
+    let lines: Vec<String> = lines.iter().map(|(id, who)| numbered(id, who, at, YES)).collect();
+    let file = place.write("twice.ndjson", &lines.concat());
+    let told: Value = serde_json::from_str(&place.run(&["--json", "contact", "import", &file], 1)).unwrap();
+    assert_eq!(
+        (&told["added"], &told["bad"], &told["bad_lines"][0]["line"]),
+        (&2.into(), &1.into(), &2.into()),
+        "{told}"
+    );
+    assert_eq!(told["good"][0]["events"], 2, "{told}");
+    let kept = place.import(&file, &["--keep-going"]);
+    assert_eq!(kept["finished_before"], true);
+}
+
+#[test]
+fn an_opt_in_comes_in_once_its_proof_is_said() {
+    let place = Place::new();
+    let file = place.write("subscribed.csv", SUBSCRIBED);
+    let map = ["--map", "mailchimp-subscribed"];
+    place.import(&file, &[&map[..], &SET].concat());
+    let told = place.import(&file, &[&map[..], &SET, &FORM].concat());
+    assert_eq!((&told["added"], &told["known"]), (&1.into(), &1.into()), "{told}");
+    assert_eq!(place.events("anna@x.example").len(), 2);
+}

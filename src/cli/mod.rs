@@ -166,7 +166,10 @@ impl std::error::Error for CliError {}
 
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> CliError {
-        CliError::Failed(error.to_string())
+        match error {
+            StoreError::IdTaken { .. } => CliError::Usage(error.to_string()),
+            error => CliError::Failed(error.to_string()),
+        }
     }
 }
 

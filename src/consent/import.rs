@@ -113,6 +113,10 @@ impl Terms {
         self.known(&event)?;
         proven(&event)?;
         event.actor.get_or_insert(Actor::Import);
+        // The opt-in itself may still come, once its proof is found.
+        if let (Some(id), true) = (&mut event.id, unproven.is_some()) {
+            id.push_str(":unproven");
+        }
         event.id.get_or_insert_with(|| match place {
             (line, None) => format!("import:{}:{line}", self.digest),
             (line, Some(index)) => format!("import:{}:{line}:{index}", self.digest),
@@ -172,7 +176,7 @@ fn is_consent(kind: EventType) -> bool {
 }
 
 /// The provenance that permits nothing but what the person permits anew.
-const UNPROVEN: &str = "import_unproven";
+pub const UNPROVEN: &str = "import_unproven";
 
 /// What is left of an opt-in without proof: that the address was there, and since when.
 fn only_collected(mut object: Map<String, Value>) -> Map<String, Value> {

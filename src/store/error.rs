@@ -21,6 +21,8 @@ pub enum StoreError {
     Replaced,
     /// Another wording stands under this version and language.
     TextDiffers { version: String, language: String, sha256: String },
+    /// This event is recorded under the id and says something else.
+    IdTaken { seq: i64 },
     /// The writer has stopped.
     Gone,
     /// Another message has taken the room that a decision counted on: decide again.
@@ -52,6 +54,10 @@ impl fmt::Display for StoreError {
             Self::TextDiffers { version, language, sha256 } => write!(
                 f,
                 "another text ({sha256}) is stored as {version} in {language}, and people agreed to that one: give the new wording a new version"
+            ),
+            Self::IdTaken { seq } => write!(
+                f,
+                "event {seq} is recorded under this `id` and says something else; give what is new an `id` of its own"
             ),
             Self::Gone => f.write_str("the store's writer has stopped"),
             Self::PlaceTaken => f.write_str("another message was faster; decide again"),

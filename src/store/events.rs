@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::erasure::{self, Erase};
 use super::error::StoreError;
+use super::identity::{self, Known};
 use super::ledger::{Chain, acts};
 use super::moment::micros;
 use crate::consent::event::{ConsentEvent, EventType, RecordedEvent};
@@ -31,8 +32,10 @@ pub struct Suppress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
     pub seq: i64,
-    /// False: its id was known already, and nothing was written.
+    /// False: it was recorded before, as its id tells, and nothing was written.
     pub fresh: bool,
+    /// Its id stands for something else, and nothing was written either.
+    pub differs: bool,
 }
 
 /// Appends an event and brings the folded states up to date; an `erase` is carried out. Expects to be inside a
@@ -43,24 +46,26 @@ pub fn append(
     event: &ConsentEvent,
     now: Timestamp,
 ) -> Result<Appended, StoreError> {
-    if let Some(seq) = known_id(db, chain, event)? {
-        return Ok(Appended { seq, fresh: false });
-    }
+    let external = match identity::look_up(db, &chain.keys.hash, event, now)? {
+        Known::Same { seq } => return Ok(Appended { seq, fresh: false, differs: false }),
+        Known::Other { seq } => return Ok(Appended { seq, fresh: false, differs: true }),
+        Known::No { external } => external,
+    };
     let event = event.clone().learned_at(now);
     let contact = contact_of(db, chain, &event)?;
     // The row needs the effective moment before it has a number; the moment does not depend on it.
     let mut recorded = RecordedEvent::new(0, event, now);
-    recorded.seq = insert(db, chain, contact, &recorded, now)?;
+    recorded.seq = insert(db, chain, contact, &recorded, external, now)?;
     if recorded.event.kind == EventType::Erase {
         let (person, controller) = (&recorded.event.address, recorded.event.controller.as_str());
         erasure::carry_out(db, chain, &Erase { contact, person, controller, event: recorded.seq }, now)?;
-        return Ok(Appended { seq: recorded.seq, fresh: true });
+        return Ok(Appended { seq: recorded.seq, fresh: true, differs: false });
     }
     for controller in concerned(&recorded.event) {
         add_to_state(db, controller, contact, &recorded)?;
     }
     remember_topics(db, &recorded.event)?;
-    Ok(Appended { seq: recorded.seq, fresh: true })
+    Ok(Appended { seq: recorded.seq, fresh: true, differs: false })
 }
 
 /// Keeps the newest moment for the same topics: a repeated objection is the same one, said again.
@@ -95,20 +100,6 @@ pub fn concerned(event: &ConsentEvent) -> BTreeSet<&str> {
     partners.chain([event.controller.as_str()]).collect()
 }
 
-/// Any of the keys that were ever in use may have made the hash, and an erased person's ids are known by it too: an old
-/// file that comes again does not bring them back.
-fn known_id(db: &Connection, chain: &Chain<'_>, event: &ConsentEvent) -> Result<Option<i64>, StoreError> {
-    let Some(id) = &event.id else { return Ok(None) };
-    let mut known = db.prepare_cached("SELECT seq FROM event WHERE controller = ?1 AND external = ?2")?;
-    for external in chain.keys.hash.id_hashes(&event.controller, id) {
-        let seq = known.query_row(params![event.controller, external], |row| row.get(0)).optional()?;
-        if seq.is_some() {
-            return Ok(seq);
-        }
-    }
-    Ok(None)
-}
-
 fn contact_of(db: &Connection, chain: &Chain<'_>, event: &ConsentEvent) -> Result<i64, StoreError> {
     let (address, key) = (&event.address, event.address.consent_key());
     let mut known = db.prepare_cached("SELECT id FROM contact WHERE consent_key = ?1")?;
@@ -128,11 +119,11 @@ fn insert(
     chain: &mut Chain<'_>,
     contact: i64,
     recorded: &RecordedEvent,
+    external: Option<[u8; 16]>,
     now: Timestamp,
 ) -> Result<i64, StoreError> {
     let event = &recorded.event;
     let (at, recorded_at) = (micros(recorded.at), micros(event.recorded_at.unwrap_or(now)));
-    let external = event.id.as_ref().map(|id| chain.keys.hash.id_hashes(&event.controller, id)[0]);
     let external = external.as_ref().map(<[u8; 16]>::as_slice);
     let (controller, kind) = (event.controller.as_str(), event.kind.as_str());
     let parts = event.to_parts();

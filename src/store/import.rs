@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::error::StoreError;
-use super::events;
+use super::events::{self, Appended};
 use super::ledger::{Chain, LedgerKeys};
 use super::moment::micros;
 use super::presence::Lookout;
@@ -78,15 +78,32 @@ pub struct Progress {
 }
 
 /// What one transaction did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Slice {
     pub added: u64,
-    /// Their id was known already.
+    /// They were recorded before, as their id tells.
     pub known: u64,
     /// How long others could not write.
     pub held: Duration,
     /// Nobody else was there when it ended.
     pub alone: bool,
+    /// What was left out, and went past.
+    pub clashes: Vec<Clash>,
+}
+
+/// An event that was not written: the file itself gave its id to another one before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clash {
+    pub line: u64,
+    pub event: ConsentEvent,
+    pub error: StoreError,
+}
+
+impl Slice {
+    /// How many were looked at.
+    fn events(&self) -> u64 {
+        self.added + self.known + self.clashes.len() as u64
+    }
 }
 
 impl Importer {
@@ -119,7 +136,7 @@ impl Importer {
         let mut chain = Chain::open(&step, &self.keys)?;
         let (locked, mut slice, mut line) = (Instant::now(), Slice::default(), 0);
         while let Some(number) = waiting.line(alone) {
-            let events = slice.added + slice.known;
+            let events = slice.events();
             if number != line && events > 0 {
                 alone = alone && (!events.is_multiple_of(LOOK_EVERY) || self.lookout.is_alone());
                 let budget = if alone { ALONE_BUDGET } else { self.budget };
@@ -129,10 +146,12 @@ impl Importer {
             }
             let Some((number, event)) = waiting.events.pop_front() else { break };
             line = number;
-            if events::append(&step, &mut chain, &event, now)?.fresh {
-                slice.added += 1;
-            } else {
-                slice.known += 1;
+            match events::append(&step, &mut chain, &event, now)? {
+                Appended { fresh: true, .. } => slice.added += 1,
+                Appended { differs: true, seq, .. } => {
+                    slice.clashes.push(Clash { line, event, error: StoreError::IdTaken { seq } });
+                }
+                Appended { .. } => slice.known += 1,
             }
         }
         step.prepare_cached(

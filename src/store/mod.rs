@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod fold;
 mod handovers;
+mod identity;
 mod import;
 mod journal;
 mod journal_query;
@@ -51,7 +52,7 @@ pub use erasure::{Erasable, Erasure};
 pub use error::StoreError;
 pub use events::{Appended, Suppress};
 pub use handovers::Handover;
-pub use import::{Importer, Progress, Slice, Waiting};
+pub use import::{Clash, Importer, Progress, Slice, Waiting};
 pub use journal::{MessageRecord, Outcome, OutcomeResult, RecordedVerdict, Seen};
 pub use journal_query::{Count, DecisionRow, Filter, MessageRow, OutcomeRow, Position, SentMail, Story};
 pub use ledger::checkpoints::NewCheckpoint;
@@ -157,7 +158,9 @@ impl Store {
         self.write_later(Change::Release { reference });
     }
 
-    /// Resolves with the event's number when it is durable and folded. A known `id` gives the number it already has.
+    /// Resolves with the event's number when it is durable and folded. A known `id` gives the number it
+    /// already has, but for an objection that is not the one it stands for. Whether it stands for something else, who takes
+    /// events from outside asks before: [`Reader::clash`].
     pub async fn record_event(&self, event: ConsentEvent) -> Result<i64, StoreError> {
         self.write(Change::Event(Box::new(event))).await
     }

@@ -14,6 +14,7 @@ use super::erasure::{self, Erasable, Erasure};
 use super::error::StoreError;
 use super::events;
 use super::handovers::{self, Handover};
+use super::identity::{self, Known as ById};
 use super::journal::Seen;
 use super::journal_query::{self, Count, DecisionRow, Filter, MessageRow, Position, SentMail, Story};
 use super::ledger::LedgerKeys;
@@ -243,6 +244,15 @@ impl Reader {
              WHERE seq = ?1 AND proof IS NOT NULL AND personal IS NOT NULL",
         )?;
         rows.query_row([seq], event_columns).optional()?.map(event).transpose()
+    }
+
+    /// The event that has this one's id and says something else, so that this one cannot be recorded.
+    pub fn clash(&mut self, event: &ConsentEvent) -> Result<Option<i64>, StoreError> {
+        let keys = self.keys.clone();
+        Ok(match identity::look_up(&*self.read()?, &keys.hash, event, Timestamp::now())? {
+            ById::Other { seq } => Some(seq),
+            ById::Same { .. } | ById::No { .. } => None,
+        })
     }
 
     /// Whether an objection of this address is kept as a hash for a controller.

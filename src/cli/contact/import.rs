@@ -18,7 +18,7 @@ use super::terms;
 use crate::cli::{ANSWER_IS_NO, CliError, Globals};
 use crate::config::{self, Settings};
 use crate::consent::event::ConsentEvent;
-use crate::consent::import::{Line, Terms};
+use crate::consent::import::{Line, Taken, Terms};
 use crate::store::{Importer, Reader, StoreError, Waiting};
 use refused::RefusedLines;
 use report::Report;
@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> 
     terms.check().map_err(|e| CliError::Usage(format!("--set: {e}")))?;
     let mut file = Source::open(args, &policy.time_zone)?;
 
-    let mut report = check(&mut file, &terms, args)?;
+    let mut report = check(&mut file, &terms, args, &settings)?;
     terms.digest.clone_from(&file.digest);
     let may_write = !args.dry_run && (report.bad == 0 || args.keep_going);
     if may_write {
@@ -81,12 +81,15 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> 
         report.awaited = awaited(&settings, &report)?;
     }
     report.print(args.dry_run, globals)?;
-    Ok(if report.bad == 0 || may_write { ExitCode::SUCCESS } else { ExitCode::from(ANSWER_IS_NO) })
+    let asked_for = args.keep_going && !args.dry_run;
+    Ok(if report.bad == 0 || asked_for { ExitCode::SUCCESS } else { ExitCode::from(ANSWER_IS_NO) })
 }
 
-/// The first pass: every line is read and held to policy and proof; nothing is written but what is refused.
-fn check(file: &mut Source, terms: &Terms, args: &Args) -> Result<Report, CliError> {
+/// The first pass: every line is read and held to policy, proof and what is recorded; nothing is written but what is
+/// refused.
+fn check(file: &mut Source, terms: &Terms, args: &Args, settings: &Settings) -> Result<Report, CliError> {
     let mut report = Report::default();
+    let mut recorded = Recorded::open(settings, terms);
     let beside = args.file.with_extension(file.refused_extension());
     let kept = (args.keep_going && !args.dry_run) || args.refused.is_some();
     let mut refused = kept.then(|| RefusedLines::at(args.refused.as_ref().unwrap_or(&beside)));
@@ -97,7 +100,10 @@ fn check(file: &mut Source, terms: &Terms, args: &Args) -> Result<Report, CliErr
         if let (Err(error), Some(refused)) = (&read, &mut refused) {
             refused.write(line, error)?;
         }
-        report.count(line, read);
+        match read.as_ref().ok().map(|taken| recorded.clash(taken)).transpose()?.flatten() {
+            Some(clash) => report.clash(line, &clash),
+            None => report.count(line, read),
+        }
         Ok(())
     })?;
     if let Some(refused) = refused {
@@ -105,6 +111,33 @@ fn check(file: &mut Source, terms: &Terms, args: &Args) -> Result<Report, CliErr
         report.refused = refused.finish()?.then_some(path);
     }
     Ok(report)
+}
+
+/// What the store has already, where there is one.
+struct Recorded {
+    reader: Option<Reader>,
+    /// How ids begin that the import makes itself, and that stand for nothing else.
+    made_up: String,
+}
+
+impl Recorded {
+    /// A store that cannot be read yet is brought up to date by the second pass, which finds what this would have found.
+    fn open(settings: &Settings, terms: &Terms) -> Recorded {
+        let reader = Reader::open(&settings.store, settings.hash_keys.clone()).ok();
+        Recorded { reader, made_up: format!("import:{}:", terms.digest) }
+    }
+
+    fn clash(&mut self, taken: &[Taken]) -> Result<Option<StoreError>, CliError> {
+        let Some(reader) = &mut self.reader else { return Ok(None) };
+        for Taken { event, .. } in taken {
+            if event.id.as_ref().is_some_and(|id| !id.starts_with(&self.made_up))
+                && let Some(seq) = reader.clash(event)?
+            {
+                return Ok(Some(StoreError::IdTaken { seq }));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// The wordings that were named and that nobody has stored.
@@ -128,10 +161,11 @@ fn write(file: &Source, terms: &Terms, settings: &Settings, report: &mut Report)
     }
     let progress = file.progress("writing");
     let (send, batches) = sync_channel(READ_AHEAD / BATCH);
+    let clashed = std::mem::take(&mut report.clashed);
     thread::scope(|scope| {
         let reading = scope.spawn(|| {
             let lines = file.lines(terms, &progress)?;
-            send_batches(lines.filter(|(line, _)| *line > earlier.lines_done), send);
+            send_batches(lines.filter(|(line, _)| *line > earlier.lines_done && !clashed.contains(line)), send);
             Ok(())
         });
         let written = write_batches(&mut importer, &batches, report);

@@ -12,7 +12,7 @@ use crate::config;
 use crate::consent::event::{ConsentEvent, EventType};
 use crate::consent::import::value_of;
 use crate::policy::rules::Policy;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// One event by hand, with the operator's name
 ///
@@ -68,6 +68,9 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> 
     let event = event(args, &policy, Timestamp::now())?;
     let (address, kind, controller) = (event.address.clone(), event.kind, event.controller.clone());
     let store = Store::open(&settings.store, settings.hash_keys)?;
+    if let Some(seq) = store.reader()?.clash(&event)? {
+        return Err(StoreError::IdTaken { seq }.into());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|e| CliError::Failed(format!("no runtime: {e}")))?;
     let seq = runtime.block_on(store.record_event(event))?;

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::cli::table::{list, printable, table};
 use crate::cli::{CliError, Globals};
 use crate::consent::import::{Refused, Taken};
-use crate::store::{Progress, Slice};
+use crate::store::{Clash, Progress, Slice, StoreError};
 
 /// How many bad lines are told one by one.
 const LISTED: usize = 50;
@@ -22,6 +22,8 @@ pub(super) struct Report {
     pub bad: u64,
     /// The first of them: line, field, reason.
     listed: Vec<(u64, Option<String>, String)>,
+    /// Those of them whose id stands for something else already; the second pass leaves them out.
+    pub clashed: BTreeSet<u64>,
     /// The file they are in.
     pub refused: Option<PathBuf>,
     /// Opt-ins that count as addresses alone, by what their proof lacks.
@@ -34,6 +36,8 @@ pub(super) struct Report {
     pub awaited: Vec<String>,
     written: Slice,
     longest: Duration,
+    /// The second pass was made, whatever came of it.
+    wrote_any: bool,
     pub earlier: Progress,
 }
 
@@ -52,19 +56,31 @@ impl Report {
                     unproven.into_iter().for_each(|field| *self.unproven.entry(field).or_default() += 1);
                 }
             }
-            Err(refused) => {
-                self.bad += 1;
-                if self.listed.len() < LISTED {
-                    let field = refused.error.field().map(str::to_owned);
-                    self.listed.push((line, field, refused.error.to_string()));
-                }
-            }
+            Err(refused) => self.bad_line(line, refused.error.field(), refused.error.to_string()),
         }
     }
 
+    fn bad_line(&mut self, line: u64, field: Option<&str>, error: String) {
+        self.bad += 1;
+        if self.listed.len() < LISTED {
+            self.listed.push((line, field.map(str::to_owned), error));
+        }
+    }
+
+    /// A line whose id stands for something else already.
+    pub fn clash(&mut self, line: u64, error: &StoreError) {
+        self.clashed.insert(line);
+        self.bad_line(line, Some("id"), format!("`id`: {error}"));
+    }
+
     pub fn wrote(&mut self, slice: &Slice) {
+        self.wrote_any = true;
         self.written.added += slice.added;
         self.written.known += slice.known;
+        for Clash { line, event, error } in &slice.clashes {
+            self.good.entry((event.controller.clone(), event.kind.as_str())).and_modify(|count| *count -= 1);
+            self.clash(*line, error);
+        }
         if !slice.alone {
             self.longest = self.longest.max(slice.held);
         }
@@ -117,17 +133,18 @@ impl Report {
     }
 
     fn outcome(&self, dry_run: bool) -> String {
-        let Slice { added, known, .. } = self.written;
+        let Slice { added, known, .. } = &self.written;
         if dry_run {
             return "nothing was written (dry run)".into();
         }
         if self.earlier.finished {
             return "this file was imported before: nothing was left to write".into();
         }
-        if added + known == 0 && self.bad > 0 {
+        if !self.wrote_any && self.bad > 0 {
             return "nothing was written; correct the lines, or take the others with --keep-going".into();
         }
-        let known = if known > 0 { format!(", {known} were known by their id") } else { String::new() };
+        let known =
+            if *known > 0 { format!(", {known} were recorded before, as their id tells") } else { String::new() };
         match self.earlier.lines_done {
             0 => format!("{added} written{known}"),
             line => format!("went on behind line {line}: {added} written{known}"),
