@@ -203,13 +203,35 @@ pub async fn outcome(
     result: OutcomeResult,
     reply: Option<&Reply>,
 ) {
+    let (code, text) = (reply.map(Reply::code), reply.map(Reply::text));
+    settle(transaction, recipient, result, code, text).await;
+}
+
+/// The same, of a whole message that we answered ourselves: of what the client was told, the part that is about this
+/// recipient.
+pub async fn answered(
+    transaction: &Transaction<'_>,
+    recipient: &EmailAddress,
+    result: OutcomeResult,
+    (code, own_line): (u16, Option<String>),
+) {
+    settle(transaction, recipient, result, Some(code), own_line).await;
+}
+
+async fn settle(
+    transaction: &Transaction<'_>,
+    recipient: &EmailAddress,
+    result: OutcomeResult,
+    code: Option<u16>,
+    text: Option<String>,
+) {
     let took = transaction.mail.taken.elapsed();
     let outcome = Outcome {
         reference: transaction.mail.reference.clone(),
         recipient: Some(recipient.clone()),
         result,
-        code: reply.map(Reply::code),
-        text: reply.map(Reply::text),
+        code,
+        text,
         at: Timestamp::now(),
         took_us: micros(took),
     };
@@ -226,7 +248,7 @@ pub async fn outcome(
         return;
     };
     // Of a copy without a permit upstream was not asked: the reply is ours.
-    let upstream_code = reply.filter(|_| verdict.permit().is_some()).map(Reply::code);
+    let upstream_code = code.filter(|_| verdict.permit().is_some());
     // The address only where the operator asked for it.
     let recipient = transaction.worker.gate.settings.log.addresses.then(|| verdict.recipient.as_str());
     Decided::of(transaction).tell(verdict, upstream_code, took, recipient);

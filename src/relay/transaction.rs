@@ -404,9 +404,22 @@ impl Transaction<'_> {
     async fn withhold(&mut self, hop: &mut Hop, reply: Reply, result: OutcomeResult) -> Answer {
         hop.reset().await;
         for verdict in &self.verdicts {
-            record::outcome(self, &verdict.recipient, result, Some(&reply)).await;
+            let text = self.own_line(verdict, &reply, result);
+            record::answered(self, &verdict.recipient, result, (reply.code(), text)).await;
         }
         reply.into()
+    }
+
+    /// What one recipient's row keeps of the reply: a line that names another recipient belongs to that one's row.
+    fn own_line(&self, verdict: &Verdict, reply: &Reply, result: OutcomeResult) -> Option<String> {
+        let reference = &self.mail.reference;
+        match (result, verdict.decision) {
+            (OutcomeResult::Refused, Decision::Block | Decision::Defer) => Some(verdict.refusal_text(reference)),
+            (OutcomeResult::Deferred, Decision::Defer) => Some(verdict.reply_text(reference)),
+            (OutcomeResult::Refused | OutcomeResult::Deferred, _) => None,
+            // Names nobody.
+            _ => Some(reply.text()),
+        }
     }
 
     /// What an earlier attempt at the same message came to, or that nobody can say.

@@ -105,6 +105,67 @@ fn of_many_withheld_recipients_ten_are_named() {
     assert_eq!(lines[10], "550 5.7.1 and 2 more withheld");
 }
 
+/// Everything any table of the store holds that can be read as text.
+fn dump(gate: &Gate) -> String {
+    let store = rusqlite::Connection::open(gate.directory().join("consentry.db")).unwrap();
+    let mut tables = store.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
+    let tables: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let mut text = String::new();
+    for table in tables {
+        let mut rows = store.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let columns = rows.column_count();
+        let mut rows = rows.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            for column in 0..columns {
+                match row.get::<_, rusqlite::types::Value>(column).unwrap() {
+                    rusqlite::types::Value::Text(cell) => text += &format!("{table}: {cell}\n"),
+                    rusqlite::types::Value::Blob(cell) => text += &String::from_utf8_lossy(&cell),
+                    _ => {}
+                }
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn of_a_message_refused_as_a_whole_each_row_keeps_only_its_own_line() {
+    for whole in ["550", "451"] {
+        let upstream = Upstream::start();
+        let mut gate = Gate::builder(upstream.address)
+            .policy_value("mixed_recipients", "\"reject_all\"")
+            .policy_value("freq_action", "\"delay\"")
+            .start();
+        three_people(&gate);
+        let mut to = vec![ANNA, BOB, CARL];
+        if whole == "451" {
+            // Both have had the one message a week that they want.
+            let wish = |who: &str| {
+                format!(
+                    r#"{{"address":"{who}","controller":"shop","type":"frequency","limit":"weekly","actor":"person"}}"#
+                )
+            };
+            import(&gate, &[opt_in(CARL, "offers/books"), wish(ANNA), wish(CARL)]);
+            to = vec![ANNA, CARL];
+            assert!(send(&gate, &to, BOOKS).starts_with("250"));
+            let next = String::from_utf8(BOOKS.to_vec()).unwrap().replace("<1@", "<7@");
+            let reply = send(&gate, &to, next.as_bytes());
+            assert!(reply.starts_with("451") && reply.contains(ANNA) && reply.contains(CARL), "{reply}");
+        } else {
+            let reply = send(&gate, &to, BOOKS);
+            assert!(reply.starts_with("550") && reply.contains(BOB) && reply.contains(CARL), "{reply}");
+        }
+        gate.stop();
+        let exported = gate.run_command(&["contact", "export", CARL]);
+        assert!(exported.contains(CARL) && !exported.contains("bob@") && !exported.contains("anna@"), "{exported}");
+        gate.run_command(&["contact", "erase", CARL, "--yes", "--by", "marie"]);
+        let left = dump(&gate);
+        assert!(left.contains(ANNA), "{left}");
+        let named: Vec<&str> = left.lines().filter(|line| line.contains("carl@")).collect();
+        assert!(named.is_empty(), "{named:#?}");
+    }
+}
+
 #[test]
 fn reject_all_names_the_withheld_and_delivers_to_nobody() {
     let upstream = Upstream::start();
