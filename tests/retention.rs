@@ -147,6 +147,23 @@ fn who_is_due_is_forgotten_while_the_gate_runs_and_an_objection_stays() {
 }
 
 #[test]
+fn whoever_an_old_file_brings_back_is_forgotten_again() {
+    let upstream = Upstream::start();
+    let gate = Gate::in_front_of(upstream.address);
+    let bob = opt_in("bob", &three_years_and(40));
+    import(&gate, std::slice::from_ref(&bob));
+    for nightly in 1..=3 {
+        assert_eq!(told(&run(&gate, &[])), ["purge bob true"], "run {nightly}");
+        assert_eq!(query(&gate, "SELECT count (*) FROM contact WHERE address LIKE 'bob%'"), 0, "run {nightly}");
+        assert_eq!(query(&gate, "SELECT count (*) FROM event WHERE personal LIKE '%bob%'"), 0, "run {nightly}");
+        assert!(told(&run(&gate, &[])).is_empty(), "run {nightly}: nobody is left");
+        // The same data in another file.
+        import(&gate, &[bob.clone(), opt_in(&format!("carl{nightly}"), &three_years_and(-300))]);
+        assert_eq!(query(&gate, "SELECT count (*) FROM contact WHERE address LIKE 'bob%'"), 1, "run {nightly}");
+    }
+}
+
+#[test]
 fn a_notice_that_passed_takes_its_reader_off_the_list() {
     let upstream = Upstream::start();
     let gate = Gate::builder(upstream.address).listener("trust_headers = true").start();

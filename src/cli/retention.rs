@@ -84,11 +84,14 @@ struct Person {
     address: EmailAddress,
     controller: String,
     standing: Retention,
+    /// The newest of their own events, and the newest of all, when this was found.
+    newest: i64,
+    seen: i64,
 }
 
 impl Person {
     fn line(&self) -> String {
-        let Person { address, controller, standing } = self;
+        let Person { address, controller, standing, .. } = self;
         format!(
             "{:<7} {} {controller} {} {}\n",
             standing.due.as_str(),
@@ -160,12 +163,13 @@ impl Run<'_> {
 
     fn one(&mut self, known: Known) -> Result<(), CliError> {
         let Known { address, controller, .. } = known;
-        let (consulted, _) = self.reader.consult(&controller, std::slice::from_ref(&address))?;
+        let (consulted, seen) = self.reader.consult(&controller, std::slice::from_ref(&address))?;
         let consulted = consulted.into_iter().next().unwrap_or_default();
         let Some(standing) = retention(self.policy, &controller, &address, &consulted, self.now) else {
             return Ok(());
         };
-        let person = Person { address, controller, standing };
+        let own = consulted.exact.iter().flat_map(|state| &state.events).map(|recorded| recorded.seq);
+        let person = Person { address, controller, standing, newest: own.max().unwrap_or_default(), seen };
         match (standing.due, &mut self.purge) {
             (Due::Nothing, _) => Ok(()),
             (Due::Notice, _) => {
@@ -192,7 +196,7 @@ impl Run<'_> {
     }
 
     fn tell(&self, person: &Person) -> Result<(), CliError> {
-        let Person { address, controller, standing } = person;
+        let Person { address, controller, standing, .. } = person;
         if self.globals.json {
             return self.globals.print_json(&json!({
                 "due": standing.due, "address": address, "controller": controller, "last_day": standing.last_day,

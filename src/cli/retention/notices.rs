@@ -38,7 +38,7 @@ impl Notices {
     }
 
     pub fn write(&mut self, person: &Person) -> Result<(), CliError> {
-        let Person { address, controller, standing } = person;
+        let Person { address, controller, standing, .. } = person;
         let (last_day, reason) = (standing.last_day.to_string(), standing.reason());
         let path = &self.path;
         match &mut self.out {

@@ -47,20 +47,22 @@ impl Purge {
             return Ok(people);
         }
         let (store, group) = (self.store.clone(), people.iter().map(|person| erasure(person, now)).collect::<Vec<_>>());
-        self.patiently(async move || {
+        let erased = self.patiently(async move || {
             let mut erasures = JoinSet::new();
-            for erasure in group.clone() {
+            for (place, erasure) in group.iter().cloned().enumerate() {
                 let store = store.clone();
-                erasures.spawn(async move { store.record_event(erasure).await });
+                erasures.spawn(async move { (place, store.record_event(erasure).await) });
             }
-            let mut written = 0;
+            let mut erased = vec![0; group.len()];
             while let Some(done) = erasures.join_next().await {
-                done.unwrap_or(Err(StoreError::Gone))?;
-                written += 1;
+                let (place, seq) = done.map_err(|_| StoreError::Gone)?;
+                erased[place] = seq?;
             }
-            Ok(written)
+            Ok(erased)
         })?;
-        Ok(people)
+        // An erasure of an older number is one of an earlier run, and nobody was forgotten by this one.
+        let forgotten = people.into_iter().zip(erased).filter(|(person, seq)| *seq > person.seen);
+        Ok(forgotten.map(|(person, _)| person).collect())
     }
 
     /// Drops the proofs of people forgotten that nothing has relied on since.
@@ -96,7 +98,7 @@ impl Purge {
     }
 
     /// Again while somebody else writes; then a pause as long as that took. Every change may be made twice.
-    fn patiently(&mut self, change: impl AsyncFn() -> Result<i64, StoreError>) -> Result<i64, CliError> {
+    fn patiently<T>(&mut self, change: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, CliError> {
         let give_up = Instant::now() + PATIENCE;
         loop {
             let began = Instant::now();
@@ -114,10 +116,10 @@ impl Purge {
     }
 }
 
-/// Its id makes a repeated one the same.
+/// Its id makes a repeated one the same, until there is something new of the person to forget.
 fn erasure(person: &Person, now: Timestamp) -> ConsentEvent {
-    let Person { address, controller, standing } = person;
-    let id = format!("retention-{}-{}", address.consent_key(), standing.last_day);
+    let Person { address, controller, standing, newest, .. } = person;
+    let id = format!("retention-{}-{}-{newest}", address.consent_key(), standing.last_day);
     ConsentEvent {
         at: Some(now),
         actor: Some(Actor::Operator),
