@@ -68,6 +68,15 @@ pub fn append(
     Ok(Appended { seq: recorded.seq, fresh: true, differs: false })
 }
 
+/// Whether anything was recorded of a person behind this number, but that another controller forgets them too.
+pub fn anything_since(db: &Connection, person: &EmailAddress, seq: i64) -> Result<bool, StoreError> {
+    let mut newer = db.prepare_cached(
+        "SELECT 1 FROM contact JOIN event ON event.contact = contact.id
+         WHERE contact.consent_key = ?1 AND event.seq > ?2 AND event.type <> 'erase'",
+    )?;
+    Ok(newer.exists(params![person.consent_key(), seq])?)
+}
+
 /// Keeps the newest moment for the same topics: a repeated objection is the same one, said again.
 pub fn suppress(
     db: &Connection,

@@ -187,6 +187,12 @@ impl Store {
         self.write(Change::PurgeUnclearMail { horizon }).await
     }
 
+    /// Carries out an `erase` that was decided on when `seen` was the newest event; 0 when something else was recorded of
+    /// the person since, which may be what keeps them.
+    pub async fn forget(&self, erase: ConsentEvent, seen: i64) -> Result<i64, StoreError> {
+        self.write(Change::Forget { erase: Box::new(erase), seen }).await
+    }
+
     /// The objection of somebody we have no row for.
     pub async fn suppress(&self, objection: Suppress) -> Result<(), StoreError> {
         self.write(Change::Suppress(objection)).await.map(drop)

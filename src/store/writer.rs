@@ -41,6 +41,7 @@ pub enum Change {
     Revision { reference: String, verdict: Box<RecordedVerdict>, seen: Seen },
     Outcome(Box<Outcome>),
     Event(Box<ConsentEvent>),
+    Forget { erase: Box<ConsentEvent>, seen: i64 },
     Suppress(Suppress),
     Delivery { key: [u8; 32], copy: Copy },
     Release { reference: String },
@@ -63,7 +64,10 @@ impl Change {
     fn erases(&self) -> bool {
         match self {
             Change::Event(event) => event.kind == EventType::Erase,
-            Change::PurgeJournal { .. } | Change::DropProofs { .. } | Change::PurgeSuppressions { .. } => true,
+            Change::Forget { .. }
+            | Change::PurgeJournal { .. }
+            | Change::DropProofs { .. }
+            | Change::PurgeSuppressions { .. } => true,
             Change::Resolution(_) | Change::PurgeUnclearMail { .. } => true,
             _ => false,
         }
@@ -129,7 +133,7 @@ impl Health {
             Change::Outcome(outcome) => ("outcome", outcome.reference.as_str()),
             Change::Delivery { .. } => ("delivery", ""),
             Change::Release { reference } => ("release", reference.as_str()),
-            Change::Event(_) | Change::Suppress(_) => ("consent", ""),
+            Change::Event(_) | Change::Forget { .. } | Change::Suppress(_) => ("consent", ""),
             Change::Policy(policy) => ("policy", policy.hash.as_str()),
             Change::Text(text) => ("text", text.version.as_str()),
             Change::HandedOver { .. } => ("handover", ""),
@@ -268,6 +272,10 @@ fn write_one(step: Savepoint<'_>, chain: &mut Chain<'_>, change: &Change, now: T
         }
         Change::Outcome(outcome) => journal::settle(&step, chain, outcome).map(|()| 0),
         Change::Event(event) => events::append(&step, chain, event, now).map(|appended| appended.seq),
+        Change::Forget { erase, seen } => match events::anything_since(&step, &erase.address, *seen)? {
+            true => Ok(0),
+            false => events::append(&step, chain, erase, now).map(|appended| appended.seq),
+        },
         Change::Suppress(objection) => events::suppress(&step, chain, objection, now).map(|()| 0),
         Change::Delivery { key, copy } => write_delivery(&step, key, copy, now).map(|()| 0),
         Change::Release { reference } => sending::release(&step, reference, None).map(|()| 0),

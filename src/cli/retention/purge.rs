@@ -46,12 +46,13 @@ impl Purge {
         if people.is_empty() {
             return Ok(people);
         }
-        let (store, group) = (self.store.clone(), people.iter().map(|person| erasure(person, now)).collect::<Vec<_>>());
+        let group: Vec<_> = people.iter().map(|person| (erasure(person, now), person.seen)).collect();
+        let store = self.store.clone();
         let erased = self.patiently(async move || {
             let mut erasures = JoinSet::new();
-            for (place, erasure) in group.iter().cloned().enumerate() {
+            for (place, (erasure, seen)) in group.iter().cloned().enumerate() {
                 let store = store.clone();
-                erasures.spawn(async move { (place, store.record_event(erasure).await) });
+                erasures.spawn(async move { (place, store.forget(erasure, seen).await) });
             }
             let mut erased = vec![0; group.len()];
             while let Some(done) = erasures.join_next().await {
@@ -60,7 +61,7 @@ impl Purge {
             }
             Ok(erased)
         })?;
-        // An erasure of an older number is one of an earlier run, and nobody was forgotten by this one.
+        // Whoever said something meanwhile stays: what is due for them is for the next run to see.
         let forgotten = people.into_iter().zip(erased).filter(|(person, seq)| *seq > person.seen);
         Ok(forgotten.map(|(person, _)| person).collect())
     }

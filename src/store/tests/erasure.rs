@@ -103,6 +103,31 @@ async fn nothing_in_the_store_names_a_person_whom_everybody_forgot() {
 }
 
 #[tokio::test]
+async fn whoever_said_something_since_it_was_decided_is_not_forgotten() {
+    let place = Place::new();
+    let store = place.open();
+    let mut reader = store.reader().unwrap();
+    let anna = address("anna@x.example");
+    for controller in ["c", "d"] {
+        store.record_event(consent("anna@x.example", controller)).await.unwrap();
+    }
+    let (_, seen) = reader.consult("c", std::slice::from_ref(&anna)).unwrap();
+    let again = event(r#"{"address":"Anna@x.example","controller":"c","type":"opt_in","topics":["offers"]}"#);
+    store.record_event(again).await.unwrap();
+    store.record_event(consent("bob@y.example", "c")).await.unwrap();
+
+    assert_eq!(store.forget(erase("anna@x.example", "c"), seen).await, Ok(0));
+    let (known, seen) = reader.consult("c", std::slice::from_ref(&anna)).unwrap();
+    assert_eq!(reader.history(known[0].contact_id).unwrap().len(), 3, "nothing was taken");
+
+    for controller in ["c", "d"] {
+        let erased = store.forget(erase("anna@x.example", controller), seen).await.unwrap();
+        assert!(erased > seen, "decided with all that there is, at {controller} too");
+    }
+    assert_eq!(reader.contact(&anna).unwrap(), None);
+}
+
+#[tokio::test]
 async fn what_another_controller_or_another_person_has_stays() {
     let place = Place::new();
     let store = place.open();
