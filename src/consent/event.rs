@@ -1,6 +1,7 @@
 //! `ConsentEvent`: who said what, to which controller, when, on what evidence. One JSON object a line.
 
 pub(super) mod fields;
+mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -10,10 +11,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::smtp::address::EmailAddress;
 pub use fields::{FIELDS, Field, Shape};
+pub use parts::Parts;
 
 /// How far a clock elsewhere may be ahead of ours before a consent counts from the moment we learned it.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -94,16 +96,6 @@ pub struct ConsentEvent {
 
 fn email_channel() -> String {
     "email".into()
-}
-
-/// The fields that name the person, or may: a remark, and the id another program knows the event by.
-const PERSONAL: [&str; 3] = ["address", "note", "id"];
-
-/// An event as the store keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parts {
-    pub proof: String,
-    pub personal: String,
 }
 
 /// What happened.
@@ -276,23 +268,6 @@ impl ConsentEvent {
     /// Keys in alphabetical order and nothing absent written, so equal events are equal bytes.
     pub fn to_canonical_json(&self) -> String {
         serde_json::to_value(self).expect("only strings, numbers and flags inside").to_string()
-    }
-
-    /// What was said and, apart from it, who said it: the person can be forgotten and the proof stays. Each is canonical
-    /// JSON.
-    pub fn to_parts(&self) -> Parts {
-        let Ok(Value::Object(mut said)) = serde_json::to_value(self) else {
-            unreachable!("an event is written as an object of strings, numbers and flags")
-        };
-        let who: Map<String, Value> = PERSONAL.iter().filter_map(|field| said.remove_entry(*field)).collect();
-        Parts { proof: Value::Object(said).to_string(), personal: Value::Object(who).to_string() }
-    }
-
-    /// The event that was parted.
-    pub fn from_parts(proof: &str, personal: &str) -> Result<ConsentEvent, serde_json::Error> {
-        let mut said: Map<String, Value> = serde_json::from_str(proof)?;
-        said.extend(serde_json::from_str::<Map<String, Value>>(personal)?);
-        serde_json::from_value(Value::Object(said))
     }
 
     /// The event as the store learns it at `now`: nothing can have been recorded later than that.

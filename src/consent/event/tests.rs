@@ -166,3 +166,30 @@ fn nothing_was_recorded_later_than_now() {
     event.recorded_at = Some(moment("2030-01-01T00:00:00Z"));
     assert_eq!(RecordedEvent::new(1, event.learned_at(now), now).at, now);
 }
+
+#[test]
+fn what_tells_of_the_person_or_their_machine_goes_with_the_person_and_the_rest_is_proof() {
+    let table = [
+        (r#"{"optin_ip":"192.0.2.4","optin_time":"2025-03-04"}"#, &["optin_ip"][..]),
+        (r#"{"User-Agent":"Mozilla/5.0","method":"POST"}"#, &["User-Agent"]),
+        (r#"{"reason":"normal","reason_other":"you wrote to me at the clinic"}"#, &["reason_other"]),
+        (r#"{"from":"anna@x.example","scan":"2026-118"}"#, &["from"]),
+        (r#"{"host":" 2001:db8::7 ","order":"o-7"}"#, &["host"]),
+        (r#"{"request":{"via":["192.0.2.4"]},"clip":"a.wav"}"#, &["request"]),
+        (r#"{"client":{"ip":17}}"#, &["client"]),
+        (r#"{"scan":"7","link_issued_at":"2026-01-01T00:00:00Z","seconds_after_delivery":3,"trap":true}"#, &[]),
+        ("{}", &[]),
+    ];
+    for (evidence, telling) in table {
+        let event = read(&format!(r#""type":"object","evidence":{evidence}"#)).unwrap();
+        let parts = event.to_parts();
+        let [proof, personal] =
+            [&parts.proof, &parts.personal].map(|part| serde_json::from_str::<Value>(part).unwrap());
+        for name in event.evidence.as_ref().unwrap().as_object().unwrap().keys() {
+            let is_telling = telling.contains(&name.as_str());
+            assert_eq!(personal["evidence"].get(name).is_some(), is_telling, "{name}: {personal}");
+            assert_eq!(proof["evidence"].get(name).is_some(), !is_telling, "{name}: {proof}");
+        }
+        assert_eq!(ConsentEvent::from_parts(&parts.proof, &parts.personal).unwrap(), event);
+    }
+}

@@ -128,6 +128,24 @@ async fn whoever_said_something_since_it_was_decided_is_not_forgotten() {
 }
 
 #[tokio::test]
+async fn neither_machine_nor_own_words_outlive_the_person() {
+    let place = Place::new();
+    let store = place.open();
+    let told = r#"{"address":"anna@x.example","controller":"c","type":"object",
+        "evidence":{"unsub_ip":"192.0.2.4","reason_other":"my doctor told me","user_agent":"Mozilla/5.0","campaign":"spring"}}"#;
+    let seq = store.record_event(event(told)).await.unwrap();
+    let mut reader = store.reader().unwrap();
+    let before = reader.event(seq).unwrap().unwrap().event.evidence.unwrap();
+    assert_eq!((&before["unsub_ip"], &before["campaign"]), (&"192.0.2.4".into(), &"spring".into()));
+    store.record_event(erase("anna@x.example", "c")).await.unwrap();
+    let left = dump(&place);
+    for word in ["192.0.2.4", "doctor", "Mozilla"] {
+        assert!(!left.contains(word), "{word}: {left}");
+    }
+    assert!(left.contains("spring"), "the proof stays: {left}");
+}
+
+#[tokio::test]
 async fn what_another_controller_or_another_person_has_stays() {
     let place = Place::new();
     let store = place.open();
