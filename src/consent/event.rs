@@ -33,7 +33,7 @@ pub struct ConsentEvent {
     /// When the person acted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
-    /// When the store learned it.
+    /// When it was learned, as it says itself: a date ahead of that is none. The store's own moment stands in its row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -132,7 +132,8 @@ fn insert(
     now: Timestamp,
 ) -> Result<i64, StoreError> {
     let event = &recorded.event;
-    let (at, recorded_at) = (micros(recorded.at), micros(event.recorded_at.unwrap_or(now)));
+    // The writer's own clock: what the event claims counts for its moment, and not for who could see it when.
+    let (at, recorded_at) = (micros(recorded.at), micros(now));
     let external = external.as_ref().map(<[u8; 16]>::as_slice);
     let (controller, kind) = (event.controller.as_str(), event.kind.as_str());
     let parts = event.to_parts();

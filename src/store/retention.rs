@@ -60,7 +60,7 @@ pub fn proofs_unused_since(
 ) -> Result<Vec<i64>, StoreError> {
     let mut rows = db.prepare_cached(
         "SELECT seq FROM event
-         WHERE personal IS NULL AND proof IS NOT NULL AND recorded_at < ?1 AND seq > ?2 ORDER BY seq",
+         WHERE personal IS NULL AND proof IS NOT NULL AND min (at, recorded_at) < ?1 AND seq > ?2 ORDER BY seq",
     )?;
     let mut rows = rows.query(params![micros(horizon), after])?;
     let mut unused = Vec::new();

@@ -23,6 +23,24 @@ async fn a_recorded_event_is_consulted_at_once() {
 }
 
 #[tokio::test]
+async fn nothing_is_seen_before_the_store_learned_it_whatever_it_claims() {
+    let place = Place::new();
+    let store = place.open();
+    let before = Timestamp::now();
+    let claims = r#"{"address":"anna@x.example","controller":"c","type":"opt_in","topics":["offers"],
+        "at":"2030-01-01T00:00:00Z","recorded_at":"2024-03-01T00:00:00Z"}"#;
+    let seq = store.record_event(event(claims)).await.unwrap();
+    let mut reader = store.reader().unwrap();
+    assert_eq!(reader.seen_at(moment("2024-06-01T00:00:00Z")).unwrap().event_seq, 0);
+    assert_eq!(reader.seen_at(before).unwrap().event_seq, 0);
+    assert_eq!(reader.seen_at(Timestamp::now()).unwrap().event_seq, seq);
+    let (known, _) = reader.consult("c", &[address("anna@x.example")]).unwrap();
+    let recorded = &known[0].exact.as_ref().unwrap().events[0];
+    assert_eq!(recorded.at, moment("2024-03-01T00:00:00Z"), "a date ahead of what it claims is none");
+    assert_eq!(reader.history(known[0].contact_id).unwrap()[0], *recorded);
+}
+
+#[tokio::test]
 async fn what_was_told_to_a_partner_is_consulted_too() {
     let place = Place::new();
     let store = place.open();
