@@ -31,3 +31,14 @@ pub fn hex(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     digits.map(char::from).collect()
 }
+
+/// What [`hex`] wrote; `None` when it is not that.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+    if !rest.is_empty() || !text.as_bytes().iter().all(digit) {
+        return None;
+    }
+    pairs.iter().map(byte).collect()
+}

@@ -11,7 +11,7 @@ use super::rules::{PolicySource, hash_of};
 use crate::consent::ledger::checkpoint::{Checkpoint, CheckpointError};
 use crate::consent::ledger::entry::{commitment, leaf};
 use crate::consent::ledger::merkle::root_of;
-use crate::consent::ledger::{Digest, hex, sha256};
+use crate::consent::ledger::{Digest, hex, sha256, unhex};
 
 /// The shape of the file; a later one takes another number.
 pub const VERSION: u32 = 1;
@@ -269,16 +269,6 @@ fn events_of(decision: &Value) -> Vec<i64> {
 
 fn digest(text: &str) -> Option<Digest> {
     unhex(text)?.try_into().ok()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    let byte = |pair: &[u8; 2]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
-    if !rest.is_empty() || !text.as_bytes().iter().all(digit) {
-        return None;
-    }
-    pairs.iter().map(byte).collect()
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! What is kept beside the rows because an act said so: marks of objections, policies, wordings, pseudonyms.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, OptionalExtension, params};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::recorded::Topics;
 use super::{Fault, What};
 use crate::consent::ledger::dropped::{Dropped, Part};
-use crate::consent::ledger::{hex, sha256};
+use crate::consent::ledger::{Digest, hex, sha256, unhex};
 use crate::store::error::StoreError;
 use crate::store::ledger::acts;
 use crate::store::ledger::rows::ActRow;
@@ -14,10 +16,10 @@ use crate::store::ledger::rows::ActRow;
 type Held = Result<Option<Fault>, StoreError>;
 
 /// Whether what the act says is what is there.
-pub fn hold_act(db: &Connection, dropped: &Dropped, act: &ActRow) -> Held {
+pub fn hold_act(db: &Connection, dropped: &Dropped, purged: &mut PurgedMarks, act: &ActRow) -> Held {
     let Ok(body) = serde_json::from_str::<Value>(&act.body) else { return Ok(None) };
     match act.kind.as_str() {
-        acts::SUPPRESSION => hold_mark(db, dropped, act, &body),
+        acts::SUPPRESSION => hold_mark(db, dropped, purged, act, &body),
         acts::POLICY => hold_policy(db, &body),
         acts::TEXT => hold_text(db, act, &body),
         acts::ERASURE | acts::PURGE => hold_pseudonym(db, act, &body),
@@ -25,31 +27,58 @@ pub fn hold_act(db: &Connection, dropped: &Dropped, act: &ActRow) -> Held {
     }
 }
 
+const MARK: &str = "SELECT act >= ?1 FROM suppression WHERE controller = ?2 AND hash = ?3 AND topics = ?4";
+
 /// The mark of an objection is there, from this act or a later one.
-fn hold_mark(db: &Connection, dropped: &Dropped, act: &ActRow, body: &Value) -> Held {
+fn hold_mark(db: &Connection, dropped: &Dropped, purged: &mut PurgedMarks, act: &ActRow, body: &Value) -> Held {
     let text = |name: &str| body[name].as_str().unwrap_or_default();
-    let mut found = db.prepare_cached(
-        "SELECT act >= ?1 FROM suppression WHERE controller = ?2 AND lower (hex (hash)) = ?3 AND topics = ?4",
-    )?;
-    let found: Option<bool> = found
-        .query_row(params![act.id, text("controller"), text("hash"), text("topics")], |row| row.get(0))
-        .optional()?;
-    if found == Some(true) {
+    let hash = unhex(text("hash")).unwrap_or_default();
+    let mut found = db.prepare_cached(MARK)?;
+    let found: Option<bool> =
+        found.query_row(params![act.id, text("controller"), hash, text("topics")], |row| row.get(0)).optional()?;
+    // Said again later, it went with the later act.
+    if found == Some(true) || purged.until(db, dropped, body)? >= Some(act.id) {
         return Ok(None);
     }
-    // Said again later, it went with the later act.
-    let mut later_acts = db.prepare_cached(
-        "SELECT id FROM act WHERE kind = ?1 AND id >= ?2 AND json_extract (body, '$.controller') = ?3
-             AND json_extract (body, '$.hash') = ?4 AND json_extract (body, '$.topics') = ?5",
-    )?;
-    let later = params![acts::SUPPRESSION, act.id, text("controller"), text("hash"), text("topics")];
-    let mut later = later_acts.query(later)?;
-    let mut gone = false;
-    while let Some(row) = later.next()? {
-        gone |= dropped.contains(Part::Suppression, row.get(0)?);
-    }
     let why = "the mark of an objection is gone or was set back";
-    Ok((!gone).then(|| Fault::new("suppression", act.id, What::Removed, why)))
+    Ok(Some(Fault::new("suppression", act.id, What::Removed, why)))
+}
+
+/// Marks that were dropped at the end of their retention, by a digest of which they are, with the last act that went.
+#[derive(Default)]
+pub struct PurgedMarks {
+    found: Option<HashMap<Digest, i64>>,
+}
+
+impl PurgedMarks {
+    /// The last act about the same mark that was dropped. All of them are looked for at once, and only when one is missed.
+    fn until(&mut self, db: &Connection, dropped: &Dropped, body: &Value) -> Result<Option<i64>, StoreError> {
+        let found = match self.found.take() {
+            Some(found) => found,
+            None => find_purged(db, dropped)?,
+        };
+        Ok(self.found.insert(found).get(&which(body)).copied())
+    }
+}
+
+fn find_purged(db: &Connection, dropped: &Dropped) -> Result<HashMap<Digest, i64>, StoreError> {
+    let mut said = db.prepare("SELECT id, body FROM act WHERE kind = ?1 AND id BETWEEN ?2 AND ?3 ORDER BY id")?;
+    let mut found = HashMap::new();
+    for (first, last) in dropped.ranges(Part::Suppression) {
+        let mut rows = said.query(params![acts::SUPPRESSION, first, last])?;
+        while let Some(row) = rows.next()? {
+            if let Ok(body) = serde_json::from_str::<Value>(&row.get::<_, String>(1)?) {
+                found.insert(which(&body), row.get(0)?); // the later one takes the place of the earlier
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn which(body: &Value) -> Digest {
+    let [controller, hash, topics] =
+        ["controller", "hash", "topics"].map(|name| body[name].as_str().unwrap_or_default());
+    sha256(&[json!([controller, hash, topics]).to_string().as_bytes()])
 }
 
 fn hold_policy(db: &Connection, body: &Value) -> Held {
@@ -180,4 +209,36 @@ fn topics_named(db: &Connection, dropped: &Dropped, topics: &Topics) -> Held {
     let holds = if may_know_more { found.is_superset(topics) } else { found == *topics };
     let why = "the topics listed are not those that events name; `consentry ledger rebuild` lists them anew";
     Ok((!holds).then(|| Fault::new("topic_named", None, What::Changed, why)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    #[test]
+    fn a_mark_is_looked_up_by_its_whole_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let (db, _) = schema::open_writer(&directory.path().join("consentry.db")).unwrap();
+        let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {MARK}")).unwrap();
+        let steps = plan.query_map(params![1, "c", [0u8; 16], "[]"], |row| row.get::<_, String>(3)).unwrap();
+        let steps: Vec<String> = steps.map(Result::unwrap).collect();
+        assert_eq!(steps, ["SEARCH suppression USING PRIMARY KEY (controller=? AND hash=? AND topics=?)"]);
+    }
+
+    #[test]
+    fn of_a_mark_that_was_dropped_the_last_act_counts_and_of_another_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let (db, _) = schema::open_writer(&directory.path().join("consentry.db")).unwrap();
+        let body = |hash: &str| json!({"controller": "c", "hash": hash, "topics": "[]", "at": 1});
+        for hash in ["aa", "bb", "aa", "cc"] {
+            let said = body(hash).to_string();
+            db.execute("INSERT INTO act (at, kind, body, ledger) VALUES (1, 'suppression', ?1, 1)", [said]).unwrap();
+        }
+        let mut dropped = Dropped::default();
+        [3, 4].into_iter().for_each(|act| dropped.add(Part::Suppression, act));
+        let mut purged = PurgedMarks::default();
+        let mut until = |hash: &str| purged.until(&db, &dropped, &body(hash)).unwrap();
+        assert_eq!((until("aa"), until("bb"), until("cc"), until("dd")), (Some(3), None, Some(4), None));
+    }
 }

@@ -29,6 +29,7 @@ pub struct Rows<'a> {
     acts: Cursor<ActRow>,
     kinds: BTreeMap<&'static str, i64>,
     topics: Topics,
+    marks: kept::PurgedMarks,
     /// Rows of `message_topic`.
     message_topics: i64,
 }
@@ -62,6 +63,7 @@ impl<'a> Rows<'a> {
             acts: Cursor::new(),
             kinds: BTreeMap::new(),
             topics: BTreeSet::new(),
+            marks: kept::PurgedMarks::default(),
             message_topics: 0,
         }
     }
@@ -219,7 +221,7 @@ impl<'a> Rows<'a> {
         };
         match compare("act", entry, row.ledger, Ok(row.canonical())) {
             Some(fault) => Ok(Some(fault)),
-            None => kept::hold_act(self.db, self.dropped, &row),
+            None => kept::hold_act(self.db, self.dropped, &mut self.marks, &row),
         }
     }
 
