@@ -47,23 +47,24 @@ impl Rebuild {
 
     /// All that differs, in the order of the tables; `progress` hears how many rows of how many were looked at.
     pub fn run(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Difference>, StoreError> {
-        let count = |table: &str| -> Result<i64, StoreError> {
-            let last = format!("SELECT coalesce (max (id), 0) FROM {table}");
+        let count = |table: &str, number: &str| -> Result<i64, StoreError> {
+            let last = format!("SELECT coalesce (max ({number}), 0) FROM {table}");
             Ok(self.db.query_row(&last, [], |row| row.get(0))?)
         };
-        let (contacts, messages) = (count("contact")?, count("message")?);
-        let all = u64::try_from(contacts + messages).unwrap_or_default();
-        let mut found = Vec::new();
+        let (contacts, messages) = (count("contact", "id")?, count("message", "id")?);
+        let all = u64::try_from(contacts + messages + count("event", "seq")?).unwrap_or_default();
+        let (mut found, mut done) = (Vec::new(), 0);
         for (last, table) in [(contacts, of_contact as Remake), (messages, of_message)] {
             let mut row = 0;
             while row < last {
                 let until = last.min(row + i64::try_from(SLICE).unwrap_or(i64::MAX));
                 self.slice(row + 1, until, table, &mut found)?;
+                done += u64::try_from(until - row).unwrap_or_default();
                 row = until;
-                progress(u64::try_from(row).unwrap_or_default(), all);
+                progress(done, all);
             }
         }
-        self.topics_named(&mut found)?;
+        self.topics_named(&mut found, (done, all), progress)?;
         if self.write && !found.is_empty() {
             self.record(found.len())?;
         }
@@ -79,47 +80,68 @@ impl Rebuild {
         Ok(step.commit()?)
     }
 
-    fn topics_named(&mut self, found: &mut Vec<Difference>) -> Result<(), StoreError> {
-        let behaviour = if self.write { TransactionBehavior::Immediate } else { TransactionBehavior::Deferred };
-        let step = self.db.transaction_with_behavior(behaviour)?;
+    /// Every event is read in a snapshot, in which others write; what differs is written afterwards, held once more to
+    /// what they wrote. `done` of `all` rows were looked at before.
+    fn topics_named(
+        &mut self,
+        found: &mut Vec<Difference>,
+        (done, all): (u64, u64),
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), StoreError> {
+        let snapshot = self.db.transaction_with_behavior(TransactionBehavior::Deferred)?;
         let (mut events, mut named, mut forgotten) = (Cursor::<EventRow>::new(), BTreeSet::new(), false);
-        while events.peek(&step)?.is_some() {
+        let mut looked_at = 0;
+        let mut last = 0;
+        while events.peek(&snapshot)?.is_some() {
             let Some(event) = events.pass() else { break };
-            let Some(proof) = event.proof.part else {
-                forgotten = true;
-                continue;
-            };
-            let proof: serde_json::Value = serde_json::from_str(&proof)?;
-            let topics = proof["topics"].as_array().into_iter().flatten().filter_map(|topic| topic.as_str());
-            named
-                .extend(topics.filter(|topic| *topic != "*").map(|topic| (event.controller.clone(), topic.to_owned())));
+            last = event.seq;
+            match &event.proof.part {
+                Some(proof) => named.extend(topics_in(&event.controller, proof)?),
+                None => forgotten = true,
+            }
+            looked_at += 1;
+            if looked_at % SLICE == 0 {
+                progress(done + looked_at as u64, all);
+            }
         }
-        let known: BTreeSet<(String, String)> = super::events::topics_named(&step)?.into_iter().collect();
-        let missing = named.difference(&known);
-        let extra = known.difference(&named).filter(|_| !forgotten);
+        let known: BTreeSet<Topic> = super::events::topics_named(&snapshot)?.into_iter().collect();
+        progress(all, all);
+        drop(snapshot);
+        let missing: Vec<Topic> = named.difference(&known).cloned().collect();
+        let extra: Vec<Topic> = known.difference(&named).filter(|_| !forgotten).cloned().collect();
         let differs = |what| {
-            move |(controller, _): &(String, String)| Difference {
+            move |(controller, _): &Topic| Difference {
                 table: "topic_named",
                 row: 0,
                 controller: Some(controller.clone()),
                 what,
             }
         };
-        found.extend(missing.clone().map(differs("missing")));
-        found.extend(extra.clone().map(differs("of nobody")));
+        found.extend(missing.iter().map(differs("missing")));
+        found.extend(extra.iter().map(differs("of nobody")));
         if self.write {
-            for (controller, topic) in missing {
-                step.execute(
-                    "INSERT INTO topic_named (controller, topic) VALUES (?1, ?2)",
-                    params![controller, topic],
-                )?;
-            }
-            for (controller, topic) in extra {
-                step.execute(
-                    "DELETE FROM topic_named WHERE controller = ?1 AND topic = ?2",
-                    params![controller, topic],
-                )?;
-            }
+            missing.chunks(SLICE).try_for_each(|some| self.name(some))?;
+            extra.chunks(SLICE).try_for_each(|some| self.unname(some, last))?;
+        }
+        Ok(())
+    }
+
+    fn name(&mut self, topics: &[Topic]) -> Result<(), StoreError> {
+        let step = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for (controller, topic) in topics {
+            step.prepare_cached("INSERT OR IGNORE INTO topic_named (controller, topic) VALUES (?1, ?2)")?
+                .execute([controller, topic])?;
+        }
+        Ok(step.commit()?)
+    }
+
+    /// Whatever an event behind `last` names stays.
+    fn unname(&mut self, topics: &[Topic], last: i64) -> Result<(), StoreError> {
+        let step = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let named = named_since(&step, last)?;
+        for (controller, topic) in topics.iter().filter(|topic| !named.contains(topic)) {
+            step.prepare_cached("DELETE FROM topic_named WHERE controller = ?1 AND topic = ?2")?
+                .execute([controller, topic])?;
         }
         Ok(step.commit()?)
     }
@@ -132,6 +154,25 @@ impl Rebuild {
         chain.seal(&step)?;
         Ok(step.commit()?)
     }
+}
+
+/// Controller and topic.
+type Topic = (String, String);
+
+fn topics_in(controller: &str, proof: &str) -> Result<Vec<Topic>, StoreError> {
+    let proof: serde_json::Value = serde_json::from_str(proof)?;
+    let topics = proof["topics"].as_array().into_iter().flatten().filter_map(|topic| topic.as_str());
+    Ok(topics.filter(|topic| *topic != "*").map(|topic| (controller.to_owned(), topic.to_owned())).collect())
+}
+
+fn named_since(db: &Connection, last: i64) -> Result<BTreeSet<Topic>, StoreError> {
+    let mut rows = db.prepare_cached("SELECT controller, proof FROM event WHERE seq > ?1 AND proof IS NOT NULL")?;
+    let mut rows = rows.query([last])?;
+    let mut named = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        named.extend(topics_in(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?)?);
+    }
+    Ok(named)
 }
 
 type Remake = fn(&Connection, i64, bool, &mut Vec<Difference>) -> Result<(), StoreError>;

@@ -198,3 +198,32 @@ async fn a_decision_reads_no_table_from_end_to_end() {
         }
     }
 }
+
+#[tokio::test]
+async fn others_write_while_a_rebuild_reads_every_event() {
+    let place = Place::new();
+    let store = place.open();
+    store.record_event(event(OPT_IN)).await.unwrap();
+    let db = rusqlite::Connection::open(place.path()).unwrap();
+    db.busy_timeout(std::time::Duration::ZERO).unwrap();
+    db.execute_batch("DELETE FROM topic_named; INSERT INTO topic_named VALUES ('c', 'spring'), ('c', 'old')").unwrap();
+    let (mut rebuild, mut told) = (Rebuild::open(&place.path(), keys(&[7]), true).unwrap(), 0);
+    let found = rebuild.run(&mut |done, all| {
+        if done == all {
+            // What a gate writes just then is not taken for a leftover.
+            let spring = r#"{"topics":["spring"]}"#;
+            let written = db.execute(
+                "INSERT INTO event (contact, controller, type, at, recorded_at, ledger, proof, proof_salt)
+                 VALUES (1, 'c', 'object', 1, 1, 2, ?1, x'00')",
+                [spring],
+            );
+            assert_eq!(written, Ok(1), "somebody else may write");
+            told += 1;
+        }
+    });
+    let found: Vec<&str> = found.unwrap().iter().map(|difference| difference.what).collect();
+    assert_eq!((told, found), (1, vec!["missing", "of nobody", "of nobody"]));
+    let named = events::topics_named(&db).unwrap();
+    let named: Vec<&str> = named.iter().map(|(_, topic)| topic.as_str()).collect();
+    assert_eq!(named, ["offers", "spring"]);
+}
