@@ -348,7 +348,6 @@ fn wrong_policies_are_refused_with_the_place_and_the_cure() {
         (mode, "mode = \"watch\"", "1:8", "not known here", "\"enforce\" or \"monitor\""),
         (mode, "mixed_recipients = \"group\"", "1:20", "later release", "\"deliver_permitted\""),
         (mode, "mixed_recipients = \"one_at_a_time\"", "1:20", "later release", "\"reject_all\""),
-        (mode, "existing_list_headers = \"chain\"", "1:25", "later release", "\"replace\""),
         (mode, "on_signed = \"anew\"", "1:13", "not known here", "\"leave\" or \"resign\" or \"reject\""),
         (mode, "body_optout = \"add\"", "1:15", "not known here", "\"require\" or \"append\" or \"warn\""),
         (mode, "b2b_mode = \"strict\"", "1:12", "not known here", "did you mean \"strict_consent\"?"),

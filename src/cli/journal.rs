@@ -2,6 +2,7 @@
 
 mod export;
 mod follow;
+mod handed_on;
 mod show;
 
 use std::process::ExitCode;
@@ -39,6 +40,12 @@ enum Command {
     Follow(ListArgs),
     /// How many recipients got what answer, and why
     Stats(FilterArgs),
+    /// Unsubscribes that were passed on to the mailer's own link, or wait for it
+    HandedOn {
+        /// How many at most
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+    },
     /// One decision with all it rests on, in a file that a stranger can check offline
     Proof(proof::MessageArgs),
     /// Every decision, for other programs
@@ -97,6 +104,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         Command::Show { reference } => show::run(reference, globals, &mut reader()?),
         Command::Follow(args) => follow::run(args, globals, &mut reader()?),
         Command::Stats(filter) => print_stats(filter, globals, &mut reader()?),
+        Command::HandedOn { limit } => handed_on::run(*limit, globals, &mut reader()?),
         Command::Export(args) => export::run(args, globals, &mut reader()?),
         Command::Proof(args) => proof::of_message(args, globals),
     }

@@ -1,5 +1,6 @@
 //! Settings and policy as files: read, check, refuse with the place and the cure.
 
+pub mod chain;
 mod condition_file;
 mod dkim_file;
 mod document;

@@ -91,11 +91,7 @@ fn read_root(
         mixed_recipients: root.word("mixed_recipients", MixedRecipients::DeliverPermitted, &mixed),
         notify_sender: root.word("notify_sender", NotifySender::Dsn, &[]),
         refusal: root.word("refusal", Refusal::Reject, &[]),
-        existing_list_headers: root.word(
-            "existing_list_headers",
-            ExistingListHeaders::Replace,
-            &[("chain", "passing an unsubscribe on to the mailer's own link")],
-        ),
+        existing_list_headers: root.word("existing_list_headers", ExistingListHeaders::Replace, &[]),
         on_signed: root.item("on_signed").and_then(|item| item.word(&[])),
         knobs: read_knobs(root),
         frequency: root.get("frequency").and_then(Limit::rate),

@@ -75,6 +75,7 @@ pub struct Settings {
     pub inboxes: BTreeMap<String, InboxSettings>,
     /// Who signs what leaves, by domain.
     pub dkim: BTreeMap<String, DkimDomain>,
+    pub chain: ChainSettings,
     pub public_web: Option<PublicWeb>,
     pub admin_web: Option<AdminWeb>,
     pub log: LogSettings,
@@ -212,6 +213,29 @@ pub struct ListenerSettings {
     pub reply_timeout: Duration,
     pub tls_timeout: Duration,
     pub fanout_budget: Duration,
+}
+
+/// Where an unsubscribe may be passed on to, with `existing_list_headers = "chain"`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChainSettings {
+    /// Hosts of mailers, in lower case; `*.mailer.example` is every name below.
+    pub hosts: Vec<String>,
+    /// Addresses that may be connected to though they are not of the public internet.
+    pub networks: Vec<IpNet>,
+    /// Who may have signed their certificates, instead of the system's roots.
+    pub ca_file: Option<PathBuf>,
+    /// After so many days without an answer it is given up.
+    pub give_up_days: u16,
+}
+
+impl ChainSettings {
+    pub fn allows(&self, host: &str) -> bool {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        self.hosts.iter().any(|known| match known.strip_prefix("*.") {
+            Some(parent) => host.strip_suffix(parent).is_some_and(|below| below.len() > 1 && below.ends_with('.')),
+            None => *known == host,
+        })
+    }
 }
 
 words! {

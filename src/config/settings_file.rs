@@ -54,6 +54,7 @@ fn read_root(root: &mut Table<'_>, outside: &dyn Outside, policy: Option<&Policy
     let journal_service = root.section("journal", |table| table.word("service", JournalService::After, &[]));
     let spool = root.section("spool", read_spool);
     let log = root.section("log", read_log);
+    let chain = root.section("chain", read_chain);
 
     let upstreams: BTreeMap<_, _> = root
         .named("upstream")
@@ -103,6 +104,7 @@ fn read_root(root: &mut Table<'_>, outside: &dyn Outside, policy: Option<&Policy
         upstreams,
         listeners,
         inboxes,
+        chain,
         credentials,
         dkim,
         public_web,
@@ -218,6 +220,27 @@ fn read_spool(table: &mut Table<'_>) -> SpoolSettings {
         directory: table.get("directory").map(|FilePath(path)| path),
         memory: usize::try_from(table.or("memory", Size(256 << 10)).0).unwrap_or(usize::MAX),
         max_total: table.or("max_total", Size(1 << 30)).0,
+    }
+}
+
+/// Whom an unsubscribe is passed on to.
+fn read_chain(table: &mut Table<'_>) -> ChainSettings {
+    let hosts = table.item("hosts").and_then(|item| {
+        item.each(|element| {
+            let Name(host) = element.read()?;
+            let name = host.strip_prefix("*.").unwrap_or(&host);
+            if is_host(name) || name.parse::<std::net::IpAddr>().is_ok() {
+                Some(host.to_ascii_lowercase())
+            } else {
+                element.refuse(&format!("{host:?} is no host; write \"links.mailer.example\" or \"*.mailer.example\""))
+            }
+        })
+    });
+    ChainSettings {
+        hosts: hosts.unwrap_or_default(),
+        networks: table.get("networks").unwrap_or_default(),
+        ca_file: table.item("ca_file").and_then(|item| item.readable_file()),
+        give_up_days: table.number("give_up_days", 3, 1..=30),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::pitfalls::pitfalls;
 use super::settings::{Settings, TlsMode};
 use super::values::is_loopback;
-use crate::policy::rules::{BodyOptout, Condition, OnSigned, Policy};
+use crate::policy::rules::{BodyOptout, Condition, ExistingListHeaders, OnSigned, Policy};
 
 /// Everything about these settings and this policy that an operator should know of, a sentence each.
 pub fn warnings(settings: &Settings, policy: &Policy) -> Vec<String> {
@@ -14,6 +14,12 @@ pub fn warnings(settings: &Settings, policy: &Policy) -> Vec<String> {
         );
     }
     warn_of_unread_mail(settings, policy, &mut told);
+    if policy.existing_list_headers == ExistingListHeaders::Chain && settings.chain.hosts.is_empty() {
+        told.push(
+            "existing_list_headers is chain, and chain.hosts names no mailer: nothing is passed on; name their hosts"
+                .into(),
+        );
+    }
     warn_of_unknown_listeners(settings, policy, &mut told);
     warn_of_signatures(settings, policy, &mut told);
     warn_of_clear_text(settings, &mut told);

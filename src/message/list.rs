@@ -80,6 +80,21 @@ pub fn existing_list_fields(head: &MessageHead, wire: &[u8]) -> Vec<Range<usize>
     head.spans(wire, |name| name == "list-unsubscribe" || name == "list-unsubscribe-post")
 }
 
+/// The mailer's own one-click URI (RFC 8058 section 3.1): the first web address of its List-Unsubscribe, where it says
+/// that a POST to it unsubscribes. A mailto, or a page that has to be looked at, is none.
+pub fn mailers_one_click(head: &MessageHead, wire: &[u8]) -> Option<String> {
+    let field = |name: &str| head.fields(wire).find(|field| field.is(name)).map(|field| field.unfolded());
+    let is_one_click = |value: String| value.trim().eq_ignore_ascii_case("List-Unsubscribe=One-Click");
+    field("List-Unsubscribe-Post").filter(|value| is_one_click(value.clone()))?;
+    let value = field("List-Unsubscribe")?;
+    let enclosed = value.split('<').skip(1).filter_map(|rest| rest.split_once('>'));
+    let mut uris = enclosed.map(|(uri, _)| uri.split_whitespace().collect::<String>());
+    uris.find(|uri| {
+        let scheme = uri.split("://").next().unwrap_or_default();
+        scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")
+    })
+}
+
 /// Spans of every field that only the gate writes; they go from every message that comes in.
 pub fn gate_fields(head: &MessageHead, wire: &[u8]) -> Vec<Range<usize>> {
     head.spans(wire, is_gate_field)
@@ -164,6 +179,27 @@ mod tests {
         for (label, expected) in table {
             let fields = ListFields { list_id: Some("i.c.example"), list_label: label, ..PLAIN };
             assert_eq!(lines(&fields)[2], expected, "{label}");
+        }
+    }
+
+    #[test]
+    fn a_mailers_link_is_one_that_a_post_unsubscribes_by() {
+        const POST: &str = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n";
+        let table = [
+            (format!("List-Unsubscribe: <https://m.example/u?a=1>\r\n{POST}"), Some("https://m.example/u?a=1")),
+            (
+                format!("List-Unsubscribe: <mailto:out@m.example>,\r\n <HTTPS://m.example/\r\n u>\r\n{POST}"),
+                Some("HTTPS://m.example/u"),
+            ),
+            (format!("List-Unsubscribe: <mailto:out@m.example>\r\n{POST}"), None),
+            ("List-Unsubscribe: <https://m.example/u>\r\n".to_owned(), None),
+            ("List-Unsubscribe: <https://m.example/u>\r\nList-Unsubscribe-Post: yes\r\n".to_owned(), None),
+            (POST.to_owned(), None),
+        ];
+        for (header, expected) in table {
+            let wire = format!("Subject: x\r\n{header}\r\n").into_bytes();
+            let head = MessageHead::locate(&wire, &HeadLimits::default()).unwrap();
+            assert_eq!(mailers_one_click(&head, &wire).as_deref(), expected, "{header}");
         }
     }
 

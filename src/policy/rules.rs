@@ -37,7 +37,7 @@ words! {
 }
 words! {
     /// What becomes of list header fields the mailer wrote itself.
-    pub enum ExistingListHeaders { Replace = "replace", Keep = "keep" }
+    pub enum ExistingListHeaders { Replace = "replace", Keep = "keep", Chain = "chain" }
 }
 words! {
     /// What is done when a signature stands against an edit of ours.

@@ -161,6 +161,12 @@ impl Fanout {
         let Some(permit) = verdict.permit() else {
             return withdrawn(&transaction.mail.reference);
         };
+        if let Some(link) = edits.mailer_link.take()
+            && let Err(error) = transaction.worker.gate.store.keep_mailer_link(link).await
+        {
+            tracing::error!("a mailer's link cannot be kept: {error}");
+            return Handover::Withdrawn(Reply::cannot_record(&transaction.mail.reference));
+        }
         let envelope = &transaction.mail.envelope;
         let parameters = envelope.parameters.for_content_grown_by(edits.body.growth());
         let handing = Handing {

@@ -5,6 +5,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::body;
 use super::transaction::Transaction;
+use crate::config::chain::Target;
 use crate::consent::token::UnsubscribeToken;
 use crate::message::body_edit::BodyEdits;
 use crate::message::edit::HeaderEdits;
@@ -12,12 +13,15 @@ use crate::message::list::{self, ListFields};
 use crate::message::signature::signature_covers;
 use crate::policy::rules::{ExistingListHeaders, OnSigned};
 use crate::smtp::address::Width;
+use crate::store::{LinkKey, MailerLink};
 
 /// What is done about list fields on the copies of one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListPlan {
     /// Ours go in; the mailer's, if any, go out.
     Replace,
+    /// The same, and the mailer's one-click address is kept, for an unsubscribe to be passed on to.
+    Chain,
     /// The mailer's own stay as they are.
     Keep,
     /// A signature covers them: nothing is touched.
@@ -44,14 +48,21 @@ impl ListPlan {
         }
         match policy.existing_list_headers {
             ExistingListHeaders::Keep if has_own => ListPlan::Keep,
+            ExistingListHeaders::Chain if mailers_link(transaction).is_some() => ListPlan::Chain,
             _ => ListPlan::Replace,
         }
+    }
+
+    /// Whether our fields go in.
+    fn writes_ours(self) -> bool {
+        matches!(self, ListPlan::Replace | ListPlan::Chain)
     }
 
     /// The journal's word for it.
     pub fn note(self, has_own: bool) -> Option<&'static str> {
         match self {
             ListPlan::Replace if has_own => Some("unsub_replaced"),
+            ListPlan::Chain => Some("unsub_chained"),
             ListPlan::Keep => Some("unsub_kept"),
             ListPlan::NoLink => Some("unsub_no_link"),
             _ => None,
@@ -64,20 +75,26 @@ impl ListPlan {
 pub struct PersonalEdits {
     pub head: HeaderEdits,
     pub body: BodyEdits,
+    /// To be durable before the copy goes.
+    pub mailer_link: Option<MailerLink>,
 }
 
 /// The edits of the copy of the recipient at this position. `None`: it is to carry a link and none can be sealed.
 pub fn edits(transaction: &Transaction<'_>, n: usize, plan: &ListPlan) -> Option<PersonalEdits> {
     let mut edits = PersonalEdits::default();
     let in_body = body::is_personal(transaction, n);
-    if *plan != ListPlan::Replace && !in_body {
+    if !plan.writes_ours() && !in_body {
         return Some(edits);
     }
-    let Some(link) = one_click_link(transaction, n) else {
+    let Some((link, token)) = one_click_link(transaction, n) else {
         return (!transaction.verdicts[n].footer).then_some(edits);
     };
-    if *plan == ListPlan::Replace {
+    if plan.writes_ours() {
         add_fields(transaction, &link, &mut edits.head);
+    }
+    if *plan == ListPlan::Chain {
+        let (key, reference) = (LinkKey::of(&token), transaction.mail.reference.clone());
+        edits.mailer_link = mailers_link(transaction).map(|url| MailerLink { key, reference, url });
     }
     if in_body {
         edits.body = body::edits(transaction, n, &link);
@@ -108,8 +125,17 @@ fn may_have_list_id(transaction: &Transaction<'_>) -> bool {
     !breaks && !list::has_list_id(head, wire)
 }
 
+/// The mailer's one-click address, where an unsubscribe may be passed on to it: a mailer we know, and a message to one
+/// person, since of several nobody can tell whose it is.
+fn mailers_link(transaction: &Transaction<'_>) -> Option<String> {
+    let wire = transaction.mail.spool.memory();
+    let url = list::mailers_one_click(&transaction.head, wire)?;
+    let allowed = Target::read(&url, &transaction.worker.gate.settings.chain).is_ok();
+    (allowed && transaction.mail.envelope.recipients.len() == 1).then_some(url)
+}
+
 /// The address of this recipient's page, sealed: it names nobody in clear.
-fn one_click_link(transaction: &Transaction<'_>, n: usize) -> Option<String> {
+fn one_click_link(transaction: &Transaction<'_>, n: usize) -> Option<(String, UnsubscribeToken)> {
     let gate = &transaction.worker.gate;
     let controller = transaction.classification.controller.clone()?;
     let base = &gate.settings.public_web.as_ref()?.base_url;
@@ -125,5 +151,6 @@ fn one_click_link(transaction: &Transaction<'_>, n: usize) -> Option<String> {
     SystemRandom::new().fill(&mut nonce).ok()?;
     let start = format!("{base}/u/");
     let room = list::LONGEST_URI.checked_sub(start.len())?;
-    Some(start + &token.seal(&gate.sealing, nonce, room)?)
+    let link = start + &token.seal(&gate.sealing, nonce, room)?;
+    Some((link, token))
 }

@@ -10,7 +10,7 @@ use crate::message::list;
 use crate::policy::classify::Classification;
 use crate::policy::disposition::{Disposition, distinct, is_personal};
 use crate::policy::facts::MessageFacts;
-use crate::policy::rules::{Mode, Policy};
+use crate::policy::rules::{ExistingListHeaders, Mode, Policy};
 use crate::policy::verdict::{Basis, Decision, Reason, Verdict};
 use crate::smtp::address::EmailAddress;
 use crate::smtp::reply::Reply;
@@ -179,6 +179,13 @@ fn notes(transaction: &Transaction<'_>, disposition: &Disposition) -> Vec<String
     let has_own = !list::existing_list_fields(&transaction.head, wire).is_empty();
     let plan = ListPlan::of(transaction);
     notes.extend(plan.note(has_own).map(String::from));
+    // What cannot be passed on is told: a mailto, a page, somebody else's host, or one link for several people.
+    if has_own
+        && plan == ListPlan::Replace
+        && transaction.mail.policy.existing_list_headers == ExistingListHeaders::Chain
+    {
+        notes.push("unsub_not_chained".into());
+    }
     if has_own && plan == ListPlan::Keep && !list::is_one_click_capable(&transaction.head, wire) {
         notes.push("unsub_kept_without_one_click".into());
     }

@@ -2,6 +2,8 @@
 
 pub mod checkpoints;
 pub mod control;
+mod hand_on;
+mod http;
 mod inbox;
 mod link_watch;
 mod pages;
@@ -334,7 +336,7 @@ fn run_web(gate: &Arc<Gate>, served: Vec<(TcpListener, axum::Router)>, drain: &D
         }
         let mut leaving = drain.clone();
         tokio::select! {
-            _ = async { tokio::join!(probe_upstreams(gate), keep_house(gate), link_watch::watch(gate), checkpoints::keep(gate)) } => {}
+            _ = async { tokio::join!(probe_upstreams(gate), keep_house(gate), link_watch::watch(gate), checkpoints::keep(gate), hand_on::run(gate)) } => {}
             () = leaving.draining() => {}
         }
         while pages.join_next().await.is_some() {}

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::error::StoreError;
 use super::events::{self, Suppress};
+use super::hand_on;
 use super::handovers;
 use super::ledger::{Chain, acts};
 use super::moment::moment;
@@ -69,6 +70,7 @@ pub fn carry_out(
     forget_state(db, erase)?;
     handovers::forget(db, erase.contact, erase.controller)?;
     sending::forget(db, erase.person, Some(erase.controller))?;
+    hand_on::forget(db, &chain.keys.hash, erase.person, erase.controller)?;
     unclear_mail::forget(db, &erase.person.consent_key())?;
     let (key, pseudonym) = (erase.person.consent_key(), chain.keys.hash.pseudonym(&erase.person.consent_key()));
     let gone = nothing_left(db, erase.contact)?;

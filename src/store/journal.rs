@@ -425,6 +425,10 @@ pub fn purge(
     if dropped.is_empty() {
         return Ok(unseen);
     }
+    for table in ["mailer_link", "hand_on"] {
+        let of_old = format!("reference IN (SELECT reference FROM message WHERE id IN ({OLD}))");
+        db.prepare_cached(&format!("DELETE FROM {table} WHERE {of_old}"))?.execute(params![horizon, limit])?;
+    }
     // A newer verdict refers to the first one, so that it goes before it.
     for table in ["message_topic", "outcome", "decision"] {
         db.prepare_cached(&format!("DELETE FROM {table} WHERE message IN ({OLD})"))?

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::{Serialize, Serializer};
 
 use super::error::StoreError;
+use super::hand_on::{self, HandOn};
 use super::journal::sender_key;
 use super::moment::{micros, moment};
 use crate::consent::token::HashKeys;
@@ -112,6 +113,8 @@ pub struct Story {
     /// None: everybody it went to was erased, and what the rules looked at with them.
     pub facts: Option<MessageFacts>,
     pub decisions: Vec<DecisionRow>,
+    /// The unsubscribe that was passed on to the mailer's own link.
+    pub handed_on: Vec<HandOn>,
 }
 
 /// How many decisions were alike.
@@ -193,7 +196,8 @@ pub fn story(db: &Connection, keys: &HashKeys, reference: &str) -> Result<Option
     let message = rows.first().map(|(message, _)| message.clone());
     let decisions = rows.into_iter().map(|(_, decision)| decision).collect();
     let facts = facts.map(|facts| serde_json::from_str(&facts)).transpose()?;
-    Ok(message.map(|message| Story { message, facts, decisions }))
+    let handed_on = hand_on::list(db, Some(reference), 1)?;
+    Ok(message.map(|message| Story { message, facts, decisions, handed_on }))
 }
 
 pub fn counts(db: &Connection, keys: &HashKeys, filter: &Filter) -> Result<Vec<Count>, StoreError> {

@@ -8,6 +8,7 @@ mod erasure;
 mod error;
 mod events;
 mod fold;
+mod hand_on;
 mod handovers;
 mod identity;
 mod import;
@@ -51,6 +52,7 @@ pub use deliveries::Delivery;
 pub use erasure::{Erasable, Erasure};
 pub use error::StoreError;
 pub use events::{Appended, Suppress};
+pub use hand_on::{HandOn, LinkKey, MailerLink, Tried};
 pub use handovers::Handover;
 pub use import::{Clash, Importer, Progress, Slice, Waiting};
 pub use journal::{MessageRecord, Outcome, OutcomeResult, RecordedVerdict, Seen};
@@ -163,6 +165,26 @@ impl Store {
     /// events from outside asks before: [`Reader::clash`].
     pub async fn record_event(&self, event: ConsentEvent) -> Result<i64, StoreError> {
         self.write(Change::Event(Box::new(event))).await
+    }
+
+    /// An objection through a link: the event, and in the same transaction what is passed on to the mailer for it.
+    pub async fn record_objection(&self, event: ConsentEvent, link: LinkKey) -> Result<i64, StoreError> {
+        self.write(Change::Objection { event: Box::new(event), link }).await
+    }
+
+    /// The same of somebody we have no row for.
+    pub async fn suppress_through(&self, objection: Suppress, link: LinkKey) -> Result<(), StoreError> {
+        self.write(Change::SuppressThrough { objection, link }).await.map(drop)
+    }
+
+    /// Keeps a mailer's own link that ours replaces; resolves when it is durable.
+    pub async fn keep_mailer_link(&self, link: MailerLink) -> Result<(), StoreError> {
+        self.write(Change::MailerLink(Box::new(link))).await.map(drop)
+    }
+
+    /// What a try to pass an unsubscribe on has come to.
+    pub async fn settle_hand_on(&self, tried: Tried) -> Result<(), StoreError> {
+        self.write(Change::HandOn(tried)).await.map(drop)
     }
 
     /// With the next group commit, for what nobody waits for.

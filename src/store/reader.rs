@@ -13,6 +13,7 @@ use super::deliveries::{self, Delivery};
 use super::erasure::{self, Erasable, Erasure};
 use super::error::StoreError;
 use super::events;
+use super::hand_on::{self, HandOn};
 use super::handovers::{self, Handover};
 use super::identity::{self, Known as ById};
 use super::journal::Seen;
@@ -114,6 +115,16 @@ impl Reader {
     /// What went to this address since then, the newest first.
     pub fn mail_sent_to(&mut self, address: &EmailAddress, since: Timestamp) -> Result<Vec<SentMail>, StoreError> {
         journal_query::sent_to(&*self.read()?, &address.consent_key(), since)
+    }
+
+    /// Unsubscribes whose turn it is to be passed on to a mailer.
+    pub fn hand_on_due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<HandOn>, StoreError> {
+        hand_on::due(&*self.read()?, now, limit)
+    }
+
+    /// Those that were passed on, or are on their way, the newest first; of one message where it is named.
+    pub fn handed_on(&mut self, reference: Option<&str>, limit: usize) -> Result<Vec<HandOn>, StoreError> {
+        hand_on::list(&*self.read()?, reference, limit)
     }
 
     /// Mail to the gate that waits for a person to look at it, the oldest first.

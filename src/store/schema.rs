@@ -291,6 +291,32 @@ const MIGRATIONS: &[&str] = &["
         since INTEGER NOT NULL
     ) STRICT;
 
+    -- A mailer's own unsubscribe address that ours replaced, by whom the copy was for and the second of our link.
+    CREATE TABLE mailer_link (
+        controller TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        issued INTEGER NOT NULL,
+        reference TEXT NOT NULL,
+        url TEXT NOT NULL,
+        PRIMARY KEY (controller, hash, issued, reference)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX mailer_link_by_message ON mailer_link (reference);
+    -- An unsubscribe that is passed on to one; `next_at` is NULL once it is over.
+    CREATE TABLE hand_on (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        controller TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        reference TEXT NOT NULL UNIQUE,
+        url TEXT NOT NULL,
+        queued_at INTEGER NOT NULL,
+        tries INTEGER NOT NULL,
+        tried_at INTEGER,
+        next_at INTEGER,
+        done INTEGER NOT NULL,
+        result TEXT
+    ) STRICT;
+    CREATE INDEX hand_on_by_turn ON hand_on (next_at) WHERE next_at IS NOT NULL;
+
     -- Mail to the gate that a person has to look at.
     CREATE TABLE unclear_mail (
         id INTEGER PRIMARY KEY AUTOINCREMENT,

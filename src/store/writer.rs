@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::deliveries::{self, Copy};
 use super::error::StoreError;
 use super::events::{self, Suppress};
+use super::hand_on::{self, LinkKey, MailerLink, Tried};
 use super::handovers;
 use super::journal::{self, MessageRecord, Outcome, RecordedVerdict, Seen};
 use super::ledger::checkpoints::{self, NewCheckpoint};
@@ -54,6 +55,10 @@ pub enum Change {
     PurgeSuppressions { horizon: Timestamp },
     Act { kind: &'static str, body: Value },
     Checkpoint(Box<NewCheckpoint>),
+    Objection { event: Box<ConsentEvent>, link: LinkKey },
+    SuppressThrough { objection: Suppress, link: LinkKey },
+    MailerLink(Box<MailerLink>),
+    HandOn(Tried),
     UnclearMail(Box<UnclearMail>),
     Resolution(Box<Resolution>),
     PurgeUnclearMail { horizon: Timestamp },
@@ -142,6 +147,9 @@ impl Health {
             Change::DropProofs { .. } | Change::PurgeSuppressions { .. } => ("purge", ""),
             Change::Act { kind, .. } => (*kind, ""),
             Change::Checkpoint(_) => ("checkpoint", ""),
+            Change::Objection { .. } | Change::SuppressThrough { .. } => ("consent", ""),
+            Change::MailerLink(link) => ("mailer link", link.reference.as_str()),
+            Change::HandOn(_) => ("unsubscribe passed on", ""),
             Change::UnclearMail(_) | Change::Resolution(_) => ("unclear mail", ""),
             Change::PurgeUnclearMail { .. } => ("purge", ""),
         };
@@ -287,6 +295,16 @@ fn write_one(step: Savepoint<'_>, chain: &mut Chain<'_>, change: &Change, now: T
         Change::LinkFailing { since } => link::set(&step, *since).map(|()| 0),
         Change::PurgeJournal { horizon } => journal::purge(&step, chain, *horizon, SWEEP_ROWS, now),
         Change::Checkpoint(new) => checkpoints::keep(&step, new).map(|()| 0),
+        Change::Objection { event, link } => {
+            let seq = events::append(&step, chain, event, now).map(|appended| appended.seq);
+            seq.and_then(|seq| hand_on::queue(&step, link, now).map(|()| seq))
+        }
+        Change::SuppressThrough { objection, link } => {
+            let kept = events::suppress(&step, chain, objection, now);
+            kept.and_then(|()| hand_on::queue(&step, link, now)).map(|()| 0)
+        }
+        Change::MailerLink(link) => hand_on::keep(&step, link).map(|()| 0),
+        Change::HandOn(tried) => hand_on::settle(&step, tried).map(|()| 0),
         Change::UnclearMail(mail) => unclear_mail::keep(&step, mail),
         Change::Resolution(resolution) => unclear_mail::resolve(&step, chain, resolution, now),
         Change::PurgeUnclearMail { horizon } => unclear_mail::purge(&step, *horizon),

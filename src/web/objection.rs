@@ -10,7 +10,7 @@ use crate::consent::token::{HashKeys, UnsubscribeToken};
 use crate::policy::correction::WRONG_ADDRESS;
 use crate::policy::rules::Policy;
 use crate::smtp::address::{EmailAddress, Width};
-use crate::store::{Contact, Reader, Store, StoreError, Suppress};
+use crate::store::{Contact, LinkKey, Reader, Store, StoreError, Suppress};
 
 /// How the person said it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,13 +89,28 @@ impl Objection {
 /// Said again it is the same event, dated at the first time, unless the person opted in or took it back between: then
 /// the later no is a new one and counts. Of somebody we know nothing of only a hash is kept.
 pub async fn record(store: &Store, hash_keys: &HashKeys, objection: Objection) -> Result<Recorded, StoreError> {
+    let link = match &objection.who {
+        Who::Link(token) | Who::Letter { token, .. } => Some(LinkKey::of(token)),
+        Who::Reader(_) | Who::Sender(_) => None,
+    };
     match find(store, hash_keys, &objection.who, &objection.controller).await? {
         Some(known) => {
             let address = known.address.clone();
-            let seq = store.record_event(event(&objection, known)).await?;
+            let event = event(&objection, known);
+            let seq = match link {
+                Some(link) => store.record_objection(event, link).await?,
+                None => store.record_event(event).await?,
+            };
             Ok(Recorded::Event { seq, address })
         }
-        None => store.suppress(mark(&objection, hash_keys)).await.map(|()| Recorded::Mark),
+        None => {
+            let mark = mark(&objection, hash_keys);
+            match link {
+                Some(link) => store.suppress_through(mark, link).await?,
+                None => store.suppress(mark).await?,
+            }
+            Ok(Recorded::Mark)
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use super::{not_there, outcome};
+use super::{handed_on, not_there, outcome};
 use crate::cli::moment::shown;
 use crate::cli::table::{list, or_dash, printable};
 use crate::cli::{CliError, Globals};
@@ -20,6 +20,9 @@ pub(super) fn run(reference: &str, globals: &Globals, reader: &mut Reader) -> Re
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = message(&story);
+    for row in &story.handed_on {
+        text.push_str(&lines(&[("unsubscribe", handed_on::told(row))], ""));
+    }
     for decision in &story.decisions {
         text.push_str(&recipient(decision, reader)?);
     }

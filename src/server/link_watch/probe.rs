@@ -5,18 +5,17 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::http::uri::{Authority, Uri};
 use axum::http::{Request, StatusCode, header};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::config::PublicWeb;
 use crate::consent::token::SealingKeys;
-use crate::relay::tls::{self, Stream, TlsError};
+use crate::relay::tls::Stream;
+use crate::server::http;
 
 /// From the name look-up to the last byte.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -65,12 +64,6 @@ impl fmt::Display for ProbeError {
     }
 }
 
-impl From<TlsError> for ProbeError {
-    fn from(error: TlsError) -> ProbeError {
-        ProbeError::Tls(error.to_string())
-    }
-}
-
 impl From<hyper::Error> for ProbeError {
     fn from(error: hyper::Error) -> ProbeError {
         ProbeError::Http(error)
@@ -105,28 +98,18 @@ impl Probe {
 
     /// One request on a connection of its own. No redirect is followed: mail providers' machines follow none.
     async fn get(&self, path: &str) -> Result<Vec<u8>, ProbeError> {
-        let (mut sender, connection) = http1::handshake(TokioIo::new(self.connect().await?)).await?;
         let request = Request::get(path)
             .header(header::HOST, self.authority.as_str())
             .header(header::USER_AGENT, "consentry")
             .header(header::CONNECTION, "close")
             .body(Body::empty())
             .map_err(|_| ProbeError::NotUs)?;
-        let exchange = async {
-            let answer = sender.send_request(request).await?;
-            if answer.status() != StatusCode::OK {
-                return Err(ProbeError::Status(answer.status()));
-            }
-            // Longer than ours is not ours.
-            let body = to_bytes(Body::new(answer.into_body()), LONGEST_ANSWER).await.map_err(|_| ProbeError::NotUs)?;
-            Ok(body.to_vec())
-        };
-        let mut exchange = std::pin::pin!(exchange);
-        // The connection ends with its only exchange, which has then been answered or broken off.
-        tokio::select! {
-            answer = &mut exchange => answer,
-            _ = connection => exchange.await,
+        let answer = http::exchange(self.connect().await?, request, LONGEST_ANSWER).await?;
+        if answer.status != StatusCode::OK {
+            return Err(ProbeError::Status(answer.status));
         }
+        // Longer than ours is not ours.
+        answer.body.map(|body| body.to_vec()).ok_or(ProbeError::NotUs)
     }
 
     async fn connect(&self) -> Result<Stream, ProbeError> {
@@ -135,10 +118,7 @@ impl Probe {
         if !self.encrypted {
             return Ok(Stream::Plain(tcp));
         }
-        let connector = tls::connector(self.web.check_ca_file.as_deref())?;
         let host = self.authority.host().trim_matches(['[', ']']);
-        let name = tls::server_name(host).ok_or_else(|| ProbeError::Tls("the name fits no certificate".into()))?;
-        let tls = connector.connect(name, tcp).await.map_err(|error| ProbeError::Tls(error.to_string()))?;
-        Ok(Stream::Client(Box::new(tls)))
+        http::secure(tcp, host, self.web.check_ca_file.as_deref()).await.map_err(ProbeError::Tls)
     }
 }
