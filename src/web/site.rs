@@ -143,18 +143,22 @@ impl Site {
 
     /// A text for a message that no page has is a slip of the pen.
     fn unknown_texts(&self, controller: &Controller, policy: &Policy) -> Vec<Problem> {
-        let file = policy.sources.first().map_or("policy", |source| source.name.as_str());
+        let (file, text) =
+            policy.sources.first().map_or(("policy", ""), |source| (source.name.as_str(), source.text.as_str()));
+        // The policy keeps no places; where the word stands for the first time is near enough.
+        let line = |word: &str| text.lines().position(|line| line.contains(word)).map_or(1, |at| at + 1);
         let place = |tag: &str| format!("controller {}, texts.{tag}", controller.id);
         let mut problems = Vec::new();
         for (tag, texts) in &controller.look.texts {
             let has_language = self.words().knows(tag);
             if !has_language {
-                problems.push(Problem::at(file, 1, format!("{}: there is no {tag}.ftl; add it", place(tag))));
+                let at = line(&format!("texts.{tag}"));
+                problems.push(Problem::at(file, at, format!("{}: there is no {tag}.ftl; add it", place(tag))));
             }
             for key in texts.keys().filter(|key| !self.words().has(key)) {
                 problems.push(Problem::at(
                     file,
-                    1,
+                    line(key),
                     format!("{}: no page says {key:?}; write one of the messages in locales/en.ftl", place(tag)),
                 ));
             }

@@ -35,8 +35,7 @@ fn checked(files: &[(&str, &str)], more: &str) -> Vec<String> {
 
 async fn shown(site: &Site, template: &str, controller: Option<&Controller>, tag: &str) -> String {
     let view = View { locale: site.locale_of([&tag.to_owned()]), controller, senders: Vec::new() };
-    let context =
-        context! { sender => "Librairie C", topics => [""; 0], again => (), masked => (), wrong_address => false };
+    let context = context! { sender => "Librairie C", topics => [""; 0], again => (), masked => (), wrong_address => false, preferences => () };
     let answer = site.answer(StatusCode::OK, template, &view, context);
     let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
     String::from_utf8(body.to_vec()).unwrap()
@@ -183,8 +182,11 @@ fn a_fault_of_the_operators_is_told_with_its_file_and_line() {
 fn a_controllers_words_are_checked_too() {
     let table = [
         ("texts.en = { \"done-heading\" = \"Goodbye\" }", None),
-        ("texts.en = { \"done-headign\" = \"Goodbye\" }", Some("policy.toml:1: controller c, texts.en: no page says")),
-        ("texts.de = { \"done-heading\" = \"Fertig\" }", Some("there is no de.ftl")),
+        ("texts.en = { \"done-headign\" = \"Goodbye\" }", Some("policy.toml:6: controller c, texts.en: no page says")),
+        (
+            "texts.de = { \"done-heading\" = \"Fertig\" }",
+            Some("policy.toml:6: controller c, texts.de: there is no de.ftl"),
+        ),
         ("texts.en = { \"ask-intro\" = \"From { $name }\" }", Some("message ask-intro: ")),
         ("texts.fr = { \"code-text\" = \"{ $\" }", Some("message code-text: ")),
     ];
