@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
 
+use super::asking;
 use super::error::StoreError;
 use super::events::{self, Suppress};
 use super::hand_on;
@@ -69,6 +70,7 @@ pub fn carry_out(
     drop_personal_parts(db, erase, &mut dropped)?;
     forget_state(db, erase)?;
     handovers::forget(db, erase.contact, erase.controller)?;
+    asking::forget(db, erase.contact, erase.controller)?;
     sending::forget(db, erase.person, Some(erase.controller))?;
     hand_on::forget(db, &chain.keys.hash, erase.person, erase.controller)?;
     unclear_mail::forget(db, &erase.person.consent_key())?;

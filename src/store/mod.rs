@@ -2,6 +2,7 @@
 //!
 //! One thread writes and commits in groups; everybody reads on a connection of their own and never waits.
 
+mod asking;
 mod corrections;
 mod deliveries;
 mod erasure;
@@ -48,6 +49,7 @@ use ledger::{Chain, LedgerKeys, acts};
 use presence::{Lookout, Presence};
 use writer::{Change, Job, Writer, Written};
 
+pub use asking::Asking;
 pub use deliveries::Delivery;
 pub use erasure::{Erasable, Erasure};
 pub use error::StoreError;
@@ -256,6 +258,27 @@ impl Store {
     /// Keeps a wording that is shown to people; whether it is new.
     pub async fn keep_text(&self, text: KeptText) -> Result<bool, StoreError> {
         self.write(Change::Text(Box::new(text))).await.map(|added| added > 0)
+    }
+
+    /// How often somebody was asked to confirm a request, and when again; durable before the mail it counts leaves.
+    pub async fn keep_asking(&self, asking: Asking) -> Result<(), StoreError> {
+        self.write(Change::Asking(asking)).await.map(drop)
+    }
+
+    /// Somebody is to be asked to confirm a request; whether that is new.
+    pub async fn begin_asking(&self, request: i64, language: &str) -> Result<bool, StoreError> {
+        let language = language.to_owned();
+        self.write(Change::BeginAsking { request, language }).await.map(|new| new > 0)
+    }
+
+    /// Marks the next mail to confirm a request as sent; whether it may leave.
+    pub async fn take_asking(&self, asking: &Asking) -> Result<bool, StoreError> {
+        self.write(Change::TakeAsking { request: asking.request, sent: asking.sent }).await.map(|taken| taken > 0)
+    }
+
+    /// Nothing more is sent to have a request confirmed.
+    pub async fn end_asking(&self, request: i64) -> Result<(), StoreError> {
+        self.write(Change::EndAsking { request }).await.map(drop)
     }
 
     /// Somebody takes a list; the number of the act.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use super::asking::{self, Asking};
 use super::corrections;
 use super::deliveries::{self, Delivery};
 use super::erasure::{self, Erasable, Erasure};
@@ -235,6 +236,16 @@ impl Reader {
         since: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         corrections::last_service_mail(&*self.read()?, &address.consent_key(), controller, since)
+    }
+
+    /// Who is to be asked to confirm a request by `now`.
+    pub fn asking_due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<Asking>, StoreError> {
+        asking::due(&*self.read()?, now, limit)
+    }
+
+    /// How often somebody was asked to confirm this request; none: never.
+    pub fn asking(&mut self, request: i64) -> Result<Option<Asking>, StoreError> {
+        asking::of_request(&*self.read()?, request)
     }
 
     /// Every list that was handed to others, the oldest first.

@@ -344,6 +344,18 @@ const MIGRATIONS: &[&str] = &["
         PRIMARY KEY (contact, act)
     ) STRICT, WITHOUT ROWID;
 
+    -- Who was asked by mail to confirm a request: how often, and when the next mail is due.
+    CREATE TABLE asking (
+        request INTEGER PRIMARY KEY REFERENCES event (seq),
+        contact INTEGER NOT NULL REFERENCES contact (id),
+        controller TEXT NOT NULL,
+        language TEXT NOT NULL,
+        sent INTEGER NOT NULL,
+        due INTEGER
+    ) STRICT;
+    CREATE INDEX asking_by_due ON asking (due) WHERE due IS NOT NULL;
+    CREATE INDEX asking_by_contact ON asking (contact, controller);
+
     CREATE TABLE topic_named (
         controller TEXT NOT NULL,
         topic TEXT NOT NULL,

@@ -1,5 +1,6 @@
 //! A real store in a temporary directory, asked and disturbed.
 
+mod asking;
 mod consent;
 mod erasure;
 mod faults;

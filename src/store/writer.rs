@@ -11,6 +11,7 @@ use rusqlite::{Connection, Savepoint, TransactionBehavior};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::asking::{self, Asking};
 use super::deliveries::{self, Copy};
 use super::error::StoreError;
 use super::events::{self, Suppress};
@@ -49,6 +50,10 @@ pub enum Change {
     Policy(KeptPolicy),
     Text(Box<KeptText>),
     HandedOver { act: i64, contacts: Vec<i64> },
+    Asking(Asking),
+    BeginAsking { request: i64, language: String },
+    TakeAsking { request: i64, sent: u8 },
+    EndAsking { request: i64 },
     PurgeJournal { horizon: Timestamp },
     LinkFailing { since: Option<Timestamp> },
     DropProofs { seqs: Vec<i64>, horizon: Timestamp },
@@ -142,6 +147,9 @@ impl Health {
             Change::Policy(policy) => ("policy", policy.hash.as_str()),
             Change::Text(text) => ("text", text.version.as_str()),
             Change::HandedOver { .. } => ("handover", ""),
+            Change::Asking(_) | Change::BeginAsking { .. } | Change::TakeAsking { .. } | Change::EndAsking { .. } => {
+                ("asking", "")
+            }
             Change::PurgeJournal { .. } => ("purge", ""),
             Change::LinkFailing { .. } => ("link", ""),
             Change::DropProofs { .. } | Change::PurgeSuppressions { .. } => ("purge", ""),
@@ -289,6 +297,10 @@ fn write_one(step: Savepoint<'_>, chain: &mut Chain<'_>, change: &Change, now: T
         Change::Release { reference } => sending::release(&step, reference, None).map(|()| 0),
         Change::Policy(policy) => policies::keep(&step, chain, policy).map(|()| 0),
         Change::HandedOver { act, contacts } => handovers::add_people(&step, *act, contacts).map(|()| 0),
+        Change::Asking(asking) => asking::keep(&step, asking).map(i64::from),
+        Change::BeginAsking { request, language } => asking::begin(&step, *request, language, now).map(i64::from),
+        Change::TakeAsking { request, sent } => asking::take(&step, *request, *sent).map(i64::from),
+        Change::EndAsking { request } => asking::end(&step, *request).map(|()| 0),
         Change::Text(text) => texts::keep(&step, chain, text).map(i64::from),
         Change::DropProofs { seqs, horizon } => retention::drop_proofs(&step, chain, seqs, *horizon, now),
         Change::PurgeSuppressions { horizon } => retention::purge_suppressions(&step, chain, *horizon, SWEEP_ROWS, now),
