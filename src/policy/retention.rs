@@ -8,6 +8,7 @@ use super::decide::DELETION_NOTICE;
 use super::horizon::{Horizon, horizon};
 use super::period;
 use super::rules::Policy;
+use super::sign_up::unconfirmed_until;
 use super::verdict::Basis;
 use super::word::words;
 use crate::consent::state::{Consulted, ContactState};
@@ -44,7 +45,8 @@ impl Retention {
 /// `None` when the controller has nothing of its own on record.
 ///
 /// Whoever got the notice has `retention_notice` to answer it, also beyond the last day; whoever got none is kept for
-/// that long after it. An answer is an act of the person, which moves the last day itself.
+/// that long after it. An answer is an act of the person, which moves the last day itself. Who never confirmed a form
+/// that was sent in with their address is asked nothing more.
 pub fn retention(
     policy: &Policy,
     controller: &str,
@@ -53,6 +55,10 @@ pub fn retention(
     now: Timestamp,
 ) -> Option<Retention> {
     let known = consulted.exact.as_ref()?;
+    if let Some(last_day) = unconfirmed_until(policy, controller, known) {
+        let due = if last_day < period::day(policy, now) { Due::Purge } else { Due::Nothing };
+        return Some(Retention { last_day, ground: None, due });
+    }
     let horizon = horizon(policy, controller, person, consulted, now);
     let (last_day, ground) = end(policy, controller, known, &horizon)?;
     let today = horizon.today;

@@ -10,6 +10,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde_json::json;
 
 use super::form::{Form, FormKind};
@@ -18,7 +19,7 @@ use super::rules::Policy;
 use super::{form, period};
 use crate::consent::event::{Actor, ConsentEvent, EventType, RecordedEvent};
 use crate::consent::scope;
-use crate::consent::state::Consulted;
+use crate::consent::state::{Consulted, ContactState};
 use crate::smtp::address::EmailAddress;
 
 /// The form fields that carry an answer.
@@ -89,8 +90,9 @@ impl Answer {
                 Said { yes, blank, ..Said::default() }
             }
             Answer::YesNo(answers) => {
-                let (yes, no) = form.topics.iter().cloned().partition(|topic| answers.get(topic) == Some(&true));
-                Said { yes, no, ..Said::default() }
+                let said =
+                    |yes: bool| form.topics.iter().filter(|topic| answers.get(*topic) == Some(&yes)).cloned().collect();
+                Said { yes: said(true), no: said(false), ..Said::default() }
             }
             Answer::Refused(true) => Said { no: form.topics.clone(), ..Said::default() },
             Answer::Refused(false) => Said::default(),
@@ -103,6 +105,18 @@ impl Answer {
             Answer::Ticked(ticked) => !ticked.is_empty(),
             Answer::YesNo(answers) => answers.values().any(|yes| *yes),
             Answer::Refused(_) => false,
+        }
+    }
+
+    /// What is left of it when nobody may be asked: every no. `None`: there is none in it.
+    pub fn without_yes(&self) -> Option<Answer> {
+        match self {
+            Answer::Ticked(_) => None,
+            Answer::YesNo(answers) => {
+                let no = answers.iter().filter(|(_, yes)| !**yes).map(|(topic, yes)| (topic.clone(), *yes));
+                Some(Answer::YesNo(no.collect())).filter(|no| *no != Answer::YesNo(BTreeMap::new()))
+            }
+            Answer::Refused(_) => Some(self.clone()),
         }
     }
 
@@ -260,8 +274,8 @@ pub fn standpoint(
     }
 }
 
-/// Whether a person who was asked should be asked again: within the window, no answer to this or a newer request for
-/// the same, and no objection.
+/// Whether a person is to be asked, or asked again: it counts only once confirmed, it is within the window, there is no
+/// answer to this or a newer request for the same, and no objection.
 pub fn still_waits(
     policy: &Policy,
     request: &RecordedEvent,
@@ -277,7 +291,27 @@ pub fn still_waits(
         .flat_map(|recorded| record.topics_of(recorded))
         .collect();
     let is_confirmed = |topic: &String| confirmed.iter().any(|named| scope::reaches(named, topic));
-    record.request(request) != Some(Request::Confirmed) && !topics.iter().all(is_confirmed)
+    record.request(request) == Some(Request::Open) && !topics.iter().all(is_confirmed)
+}
+
+/// The last day on which a request can be confirmed.
+pub fn deadline(policy: &Policy, request: &RecordedEvent) -> Date {
+    let asked = request.at.to_zoned(policy.time_zone.clone());
+    asked.checked_add(policy.knobs.doi_window).map_or(Date::MAX, |end| end.date())
+}
+
+/// The last day on which somebody of whom nothing is known but forms, sent in by whomever and never confirmed, may still
+/// confirm: after that nothing shows that the address was the person's to give. `None`: more is known.
+pub fn unconfirmed_until(policy: &Policy, controller: &str, known: &ContactState) -> Option<Date> {
+    let mut last = None;
+    for recorded in known.events.iter().filter(|recorded| recorded.event.controller == controller) {
+        let from_form = recorded.event.source.as_deref().and_then(form::id_in_source).is_some();
+        if !from_form || !matches!(recorded.event.kind, EventType::OptInPending | EventType::NoAnswer) {
+            return None;
+        }
+        last = last.max(Some(deadline(policy, recorded)));
+    }
+    last
 }
 
 fn answers(recorded: &RecordedEvent, request: i64) -> bool {

@@ -132,3 +132,26 @@ fn who_has_left_is_not_asked_to_stay_and_is_forgotten_in_time() {
     let now = "2026-03-01T10:00:00Z".parse().unwrap();
     assert_eq!(retention(&policy, "c", &anna(), &marked, now).unwrap().due, Due::Nothing);
 }
+
+#[test]
+fn who_never_confirmed_a_form_is_forgotten_when_its_window_ends_and_asked_nothing() {
+    let form = json!({"topics": ["offers"], "source": "form:news"});
+    let pending = |day: &str| said("opt_in_pending", day, form.clone());
+    let confirmed = said("opt_in_confirmed", "2026-01-12", json!({"topics": ["offers"], "mechanism": "double_opt_in"}));
+    let elsewhere = said("opt_in_pending", "2026-01-10", json!({"topics": ["offers"], "source": "import"}));
+    let table = [
+        (vec![pending("2026-01-10")], "2026-01-17", Some(Due::Nothing)),
+        (vec![pending("2026-01-10")], "2026-01-18", Some(Due::Purge)),
+        (vec![said("no_answer", "2026-01-10", form.clone())], "2026-01-18", Some(Due::Purge)),
+        (vec![pending("2026-01-10"), pending("2026-01-14")], "2026-01-18", Some(Due::Nothing)),
+        (vec![pending("2026-01-10"), confirmed], "2026-01-18", Some(Due::Nothing)),
+        (vec![collected("2026-01-01"), pending("2026-01-10")], "2026-01-18", Some(Due::Nothing)),
+        (vec![elsewhere], "2026-01-18", Some(Due::Nothing)),
+    ];
+    let policy = parse_policy("policy.toml", POLICY, &[]).unwrap();
+    for (events, today, expected) in table {
+        let now = format!("{today}T12:00:00+01:00").parse().unwrap();
+        let found = retention(&policy, "c", &anna(), &consulted(&events, &[]), now);
+        assert_eq!(found.map(|found| found.due), expected, "{today} {events:?}");
+    }
+}

@@ -124,6 +124,27 @@ fn each_form_says_what_was_answered_and_nothing_more() {
 }
 
 #[test]
+fn a_no_is_left_of_an_answer_that_nobody_may_be_asked_about() {
+    let policy = policy();
+    let table = [
+        ("boxes", "topic=books", None),
+        ("boxes", "", None),
+        ("question", "answer.books=yes&answer.music=yes", None),
+        ("question", "answer.books=no&answer.music=yes", Some("answer.books=no")),
+        ("refusal", "refuse=yes", Some("refuse=yes")),
+    ];
+    for (form, sent, expected) in table {
+        let form = policy.form("c", form).unwrap();
+        let left = Answer::read(&form, &fields(sent)).unwrap().without_yes();
+        let no = |sent: &str| match &*form.id {
+            "question" => Answer::YesNo(BTreeMap::from([("books".to_owned(), false)])),
+            _ => Answer::read(&form, &fields(sent)).unwrap(),
+        };
+        assert_eq!(left, expected.map(no), "{sent}");
+    }
+}
+
+#[test]
 fn a_consent_names_the_wording_and_a_partners_consent_names_the_partners() {
     let policy = policy();
     let pending = filled_in(&policy, "partner", "topic=partners", NEW).pop().unwrap();
