@@ -103,3 +103,92 @@ back-mail-text =
     If you had passed the message on and somebody else used the link, you can take
     it back within 30 days:
     { $link }
+
+## Signing up
+
+subscribe-title = Messages from { $sender }
+subscribe-heading = Messages from { $sender }
+subscribe-text-boxes = I would like to receive by e-mail from { $sender }:
+subscribe-text-yes-no = Would you like to receive by e-mail from { $sender }:
+subscribe-text-refusal-box = I do not want to receive from { $sender } e-mail about products similar to those I have bought.
+subscribe-text-partner-box = I agree to receive e-mail from the partners of { $sender } about:
+subscribe-partners = The partners are: { $names }.
+subscribe-yes = Yes
+subscribe-no = No
+subscribe-address = Your e-mail address
+subscribe-trap = Leave this field empty
+subscribe-send = Send
+subscribe-info-who = { $sender } asks for your address and keeps your answer as proof of it.
+subscribe-info-purpose = You will get what you agree to here and nothing else; you need not agree to anything.
+subscribe-info-partners = Your address goes to the partners named here if you agree, and to nobody else; you need not agree.
+subscribe-info-similar = Once you have bought something, { $sender } may write to you about similar products, unless you refuse here or later.
+subscribe-info-stop = You can stop at any time, free of charge: by the link in every message, or by writing to { $contact }.
+subscribe-info-privacy = What is done with your data
+subscribe-problem-no-address = This is no address: write it like “name@example.org”. Nothing has been recorded.
+subscribe-problem-open = Answer each question with yes or no. Nothing has been recorded.
+subscribe-problem-foreign = The form was not understood. Nothing has been recorded: please fill it in once more.
+subscribe-problem-too-fast = Please look at your answer and send it once more. Nothing has been recorded.
+subscribe-problem-stale = This page was open for a long time. Please look at your answer and send it once more.
+subscribe-problem-changed = The form says something new since you opened it. Please read it and send your answer once more.
+subscribe-problem-too-often = Too many forms have been sent from your network. Nothing has been recorded: try again later.
+subscribe-problem-elsewhere = The form was sent from a page that may not show it. Nothing has been recorded: please fill it in here.
+subscribe-problem-unreadable = The form was not understood. Nothing has been recorded: please fill it in once more.
+subscribe-problem-not-recorded = The service is unavailable for a moment. Nothing is lost if you send the form again in a few minutes.
+subscribed-mail-heading = Look into your mailbox
+subscribed-mail-text = If the address exists, a message with a question arrives there within minutes. Only once you have answered it will you receive anything. You can close this page.
+subscribed-mail-later-heading = One moment more
+subscribed-mail-later-text = Your wish is noted, but the message with the question could not be sent just now. It follows as soon as possible: there is nothing for you to do.
+subscribed-recorded-heading = Thank you
+subscribed-recorded-text = Your answer is recorded. If it has to be made certain that the address is yours, a message with a question arrives there. You can close this page.
+subscribed-blank-heading = You ticked nothing
+subscribed-blank-text = So you have not agreed to receive anything. To change that, go back and tick what you would like.
+subscribed-return = Back to { $sender }
+
+## The answer to the question in the mail
+
+confirm-title = Your answer to { $sender }
+confirm-heading = Would you like messages from { $sender }?
+confirm-asked = This address was given to { $sender } with the wish to receive:
+confirm-told = You told somebody of { $sender } that you would like messages. Tick here what you agree to.
+confirm-yes = Yes, I would like to receive this
+confirm-send = Send my answer
+confirm-otherwise = If you do not want that, close this page: you will receive nothing.
+confirm-problem-unreadable = Nothing has changed. If you agree, use the button below.
+confirm-problem-changed = The page says something new since you opened it. Please read it and answer once more.
+confirm-problem-nothing-ticked = You ticked nothing, so nothing has changed. Tick what you would like to receive, or close this page.
+confirmed-title = Thank you
+confirmed-heading = Thank you, it is confirmed
+confirmed-text = You will receive from { $sender }:
+confirmed-stop = You can stop at any time by the link in every message. You can close this page.
+confirm-over-title = This question is over
+confirm-over-unknown-heading = This link does not work
+confirm-over-unknown-text = It may be incomplete: nothing has changed. Open it from the original message, or sign up once more.
+confirm-over-late-heading = This question is too old
+confirm-over-late-text = It was not answered in time, so you will receive nothing. If you would still like to, sign up once more.
+confirm-over-withdrawn-heading = You have said no since
+confirm-over-withdrawn-text = After this question you asked to receive nothing more, and that counts: an older link does not change it. If you have changed your mind, sign up once more.
+confirm-over-again = Sign up with { $sender } once more
+
+## The mail that asks
+
+question-subject = { $sender }: please confirm
+question-asked =
+    Hello,
+
+    this address was given to { $sender } with the wish to receive messages about:
+
+    { $topics }
+
+    Was that you? Then confirm it on this page, by { $until }:
+    { $link }
+question-told =
+    Hello,
+
+    you told us that you would like to receive messages from { $sender } about:
+
+    { $topics }
+
+    Tick on this page what you agree to, by { $until }:
+    { $link }
+question-repeated = We asked you before. This is the only reminder.
+question-otherwise = If you do not want that, there is nothing to do: without your answer you will receive nothing.

@@ -103,3 +103,92 @@ back-mail-text =
     Si vous aviez transmis le message et que quelqu’un d’autre a utilisé le lien,
     vous pouvez revenir en arrière pendant 30 jours :
     { $link }
+
+## Signing up
+
+subscribe-title = Messages de { $sender }
+subscribe-heading = Messages de { $sender }
+subscribe-text-boxes = Je souhaite recevoir par e-mail de { $sender } :
+subscribe-text-yes-no = Souhaitez-vous recevoir par e-mail de { $sender } :
+subscribe-text-refusal-box = Je ne souhaite pas recevoir de { $sender } d’e-mails sur des produits analogues à ceux que j’ai achetés.
+subscribe-text-partner-box = J’accepte de recevoir des e-mails des partenaires de { $sender } sur :
+subscribe-partners = Les partenaires sont : { $names }.
+subscribe-yes = Oui
+subscribe-no = Non
+subscribe-address = Votre adresse e-mail
+subscribe-trap = Laissez ce champ vide
+subscribe-send = Envoyer
+subscribe-info-who = { $sender } vous demande votre adresse et conserve votre réponse comme preuve.
+subscribe-info-purpose = Vous recevrez ce que vous acceptez ici et rien d’autre ; vous n’êtes pas obligé d’accepter.
+subscribe-info-partners = Votre adresse est transmise aux partenaires nommés ici si vous l’acceptez, et à personne d’autre ; vous n’êtes pas obligé d’accepter.
+subscribe-info-similar = Après un achat, { $sender } peut vous écrire au sujet de produits analogues, sauf si vous refusez ici ou plus tard.
+subscribe-info-stop = Vous pouvez arrêter à tout moment et sans frais : par le lien présent dans chaque message, ou en écrivant à { $contact }.
+subscribe-info-privacy = Ce qui est fait de vos données
+subscribe-problem-no-address = Ce n’est pas une adresse : écrivez-la comme « nom@exemple.fr ». Rien n’a été enregistré.
+subscribe-problem-open = Répondez à chaque question par oui ou non. Rien n’a été enregistré.
+subscribe-problem-foreign = Le formulaire n’a pas été compris. Rien n’a été enregistré : merci de le remplir à nouveau.
+subscribe-problem-too-fast = Relisez votre réponse et envoyez-la encore une fois. Rien n’a été enregistré.
+subscribe-problem-stale = Cette page est restée ouverte longtemps. Relisez votre réponse et envoyez-la encore une fois.
+subscribe-problem-changed = Le formulaire a changé depuis que vous l’avez ouvert. Lisez-le et envoyez votre réponse encore une fois.
+subscribe-problem-too-often = Trop de formulaires ont été envoyés depuis votre réseau. Rien n’a été enregistré : réessayez plus tard.
+subscribe-problem-elsewhere = Le formulaire a été envoyé depuis une page qui ne peut pas l’afficher. Rien n’a été enregistré : merci de le remplir ici.
+subscribe-problem-unreadable = Le formulaire n’a pas été compris. Rien n’a été enregistré : merci de le remplir à nouveau.
+subscribe-problem-not-recorded = Le service est momentanément indisponible. Rien n’est perdu si vous renvoyez le formulaire dans quelques minutes.
+subscribed-mail-heading = Consultez votre messagerie
+subscribed-mail-text = Si l’adresse existe, un message avec une question y arrive dans les minutes qui viennent. Vous ne recevrez rien avant d’y avoir répondu. Vous pouvez fermer cette page.
+subscribed-mail-later-heading = Encore un instant
+subscribed-mail-later-text = Votre souhait est noté, mais le message avec la question n’a pas pu être envoyé à l’instant. Il suit dès que possible : vous n’avez rien à faire.
+subscribed-recorded-heading = Merci
+subscribed-recorded-text = Votre réponse est enregistrée. S’il faut s’assurer que l’adresse est la vôtre, un message avec une question y arrive. Vous pouvez fermer cette page.
+subscribed-blank-heading = Vous n’avez rien coché
+subscribed-blank-text = Vous n’avez donc accepté de recevoir aucun message. Pour changer cela, revenez en arrière et cochez ce que vous souhaitez.
+subscribed-return = Retour à { $sender }
+
+## The answer to the question in the mail
+
+confirm-title = Votre réponse à { $sender }
+confirm-heading = Souhaitez-vous des messages de { $sender } ?
+confirm-asked = Cette adresse a été donnée à { $sender } avec le souhait de recevoir :
+confirm-told = Vous avez dit à { $sender } que vous souhaitez des messages. Cochez ici ce que vous acceptez.
+confirm-yes = Oui, je souhaite les recevoir
+confirm-send = Envoyer ma réponse
+confirm-otherwise = Si vous ne le souhaitez pas, fermez cette page : vous ne recevrez rien.
+confirm-problem-unreadable = Rien n’a changé. Si vous acceptez, utilisez le bouton ci-dessous.
+confirm-problem-changed = La page a changé depuis que vous l’avez ouverte. Lisez-la et répondez encore une fois.
+confirm-problem-nothing-ticked = Vous n’avez rien coché, donc rien n’a changé. Cochez ce que vous souhaitez recevoir, ou fermez cette page.
+confirmed-title = Merci
+confirmed-heading = Merci, c’est confirmé
+confirmed-text = Vous recevrez de { $sender } :
+confirmed-stop = Vous pouvez arrêter à tout moment par le lien présent dans chaque message. Vous pouvez fermer cette page.
+confirm-over-title = Cette question est close
+confirm-over-unknown-heading = Ce lien ne fonctionne pas
+confirm-over-unknown-text = Il est peut-être incomplet : rien n’a changé. Ouvrez-le depuis le message d’origine, ou inscrivez-vous à nouveau.
+confirm-over-late-heading = Cette question est trop ancienne
+confirm-over-late-text = Elle n’a pas reçu de réponse à temps, vous ne recevrez donc rien. Si vous le souhaitez toujours, inscrivez-vous à nouveau.
+confirm-over-withdrawn-heading = Vous avez dit non depuis
+confirm-over-withdrawn-text = Après cette question, vous avez demandé à ne plus rien recevoir, et c’est ce qui compte : un lien plus ancien n’y change rien. Si vous avez changé d’avis, inscrivez-vous à nouveau.
+confirm-over-again = S’inscrire à nouveau auprès de { $sender }
+
+## The mail that asks
+
+question-subject = { $sender } : merci de confirmer
+question-asked =
+    Bonjour,
+
+    cette adresse a été donnée à { $sender } avec le souhait de recevoir des messages sur :
+
+    { $topics }
+
+    C’était vous ? Alors confirmez-le sur cette page, jusqu’au { $until } :
+    { $link }
+question-told =
+    Bonjour,
+
+    vous nous avez dit que vous souhaitez recevoir des messages de { $sender } sur :
+
+    { $topics }
+
+    Cochez sur cette page ce que vous acceptez, jusqu’au { $until } :
+    { $link }
+question-repeated = Nous vous avons déjà posé la question. Ceci est le seul rappel.
+question-otherwise = Si vous ne le souhaitez pas, vous n’avez rien à faire : sans votre réponse, vous ne recevrez rien.

@@ -44,6 +44,8 @@ pub struct OwnMail {
     pub from_name: String,
     /// A kind of service mail (`rights_reply`, `doi_request`), which says under which reason it goes.
     pub kind: &'static str,
+    /// In whose name it goes; `None`: as the From domain says.
+    pub controller: Option<String>,
     /// The part of the gate that wrote it, as the journal names it in place of a listener.
     pub origin: &'static str,
 }
@@ -251,7 +253,7 @@ fn facts(policy: &Policy, mail: &OwnMail, wire: &[u8]) -> Option<MessageFacts> {
         // A request to confirm that nobody asked for is advertising, and is then judged as such.
         may_send: vec![Class::Service, Class::Promotional],
         trust_headers: true,
-        pin: Some(Pin { class: Class::Service, controller: None, topics: Vec::new() }),
+        pin: Some(Pin { class: Class::Service, controller: mail.controller.clone(), topics: Vec::new() }),
     };
     let from = ReversePath::Mailbox(mail.from.clone());
     Some(MessageFacts::gather(policy, origin, from, 1, &head, &declared))

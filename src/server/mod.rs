@@ -1,5 +1,6 @@
 //! The gate as a running whole: threads, sockets, pages, reload, orderly end.
 
+mod asking;
 pub mod checkpoints;
 pub mod control;
 mod hand_on;
@@ -20,7 +21,7 @@ use jiff::Timestamp;
 use tokio::runtime::Builder;
 use tokio::task::{JoinSet, LocalSet};
 
-use crate::config::{ConfigErrors, Settings, load_policy};
+use crate::config::{ConfigErrors, PublicWeb, Settings, load_policy};
 use crate::consent::token::{HashKeys, KeyError, SealingKeys, parse_keys};
 use crate::inbox::Inbox;
 use crate::policy::rules::Policy;
@@ -29,7 +30,7 @@ use crate::relay::gate::{Door, Gate, Worker};
 use crate::relay::listener;
 use crate::relay::tls::TlsError;
 use crate::store::{Store, StoreError};
-use crate::web::{Readiness, ReadinessReport, admin_router};
+use crate::web::{Questions, Readiness, ReadinessReport, admin_router};
 use sockets::{Sockets, WEB_ADMIN, WEB_PUBLIC};
 
 /// How long sessions that were told to give up may take to do so.
@@ -126,8 +127,10 @@ impl Server {
 
     fn start_web(&mut self, sockets: &mut Sockets, drain: &Drain) -> Result<(), StartError> {
         let settings = &self.gate.settings;
-        let public = settings.public_web.as_ref().map(|web| {
-            let router = pages::public(&self.gate, web).map_err(|_| StartError::Random)?;
+        let site = settings.public_web.as_ref().map(|web| (web, pages::site(web, &self.gate.policy())));
+        let questions = site.clone().map(|(web, site)| (web.clone(), pages::questions(&self.gate, web, site)));
+        let public = site.map(|(web, site)| {
+            let router = pages::public(&self.gate, web, site).map_err(|_| StartError::Random)?;
             Ok((WEB_PUBLIC, web.listen, router))
         });
         let public = public.transpose()?;
@@ -140,7 +143,7 @@ impl Server {
             served.push((socket, router));
         }
         let (gate, drain) = (self.gate.clone(), drain.clone());
-        self.spawn("web", move || run_web(&gate, served, &drain))
+        self.spawn("web", move || run_web(&gate, served, questions, &drain))
     }
 
     /// One thread for all of them: this is little mail.
@@ -316,7 +319,12 @@ fn run_worker(worker: Worker, sockets: Vec<(Arc<Door>, TcpListener)>, drain: Dra
 }
 
 /// The pages, and the questions to upstreams that no session has asked yet.
-fn run_web(gate: &Arc<Gate>, served: Vec<(TcpListener, axum::Router)>, drain: &Drain) {
+fn run_web(
+    gate: &Arc<Gate>,
+    served: Vec<(TcpListener, axum::Router)>,
+    questions: Option<(PublicWeb, Questions)>,
+    drain: &Drain,
+) {
     let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
         tracing::error!("the web thread has no runtime");
         return;
@@ -336,7 +344,7 @@ fn run_web(gate: &Arc<Gate>, served: Vec<(TcpListener, axum::Router)>, drain: &D
         }
         let mut leaving = drain.clone();
         tokio::select! {
-            _ = async { tokio::join!(probe_upstreams(gate), keep_house(gate), link_watch::watch(gate), checkpoints::keep(gate), hand_on::run(gate)) } => {}
+            _ = async { tokio::join!(probe_upstreams(gate), keep_house(gate), link_watch::watch(gate), checkpoints::keep(gate), hand_on::run(gate), asking::keep(gate, questions)) } => {}
             () = leaving.draining() => {}
         }
         while pages.join_next().await.is_some() {}

@@ -5,9 +5,7 @@
 
 mod codes;
 mod letter;
-mod limits;
 mod offer;
-mod visitor;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,16 +21,17 @@ use ring::error::Unspecified;
 use serde::Serialize;
 
 use super::form;
+use super::limits::{CODES, Full, Limits};
 use super::locale::Locale;
 use super::objection::{self, Mechanism, Objection, Who};
 use super::page::{Sender, all_languages, sole_controller};
-use super::public::{Posting, PublicPages, RETRY_AFTER_SECONDS};
+use super::public::{Mailing, Posting, PublicPages, RETRY_AFTER_SECONDS};
 use super::server::Peer;
 use super::site::View;
+use super::visitor;
 use crate::policy::rules::Policy;
 use crate::smtp::address::{EmailAddress, Width};
 use codes::{Codes, Proof};
-use limits::Limits;
 use offer::Wish;
 
 /// What the pages at this address share.
@@ -44,7 +43,7 @@ pub struct Desk {
 
 impl Desk {
     pub fn new(pages: PublicPages) -> Result<Desk, Unspecified> {
-        Ok(Desk { pages, codes: Mutex::new(Codes::new()?), limits: Mutex::default() })
+        Ok(Desk { pages, codes: Mutex::new(Codes::new()?), limits: Mutex::new(Limits::new(CODES)) })
     }
 
     fn codes(&self) -> MutexGuard<'_, Codes> {
@@ -148,7 +147,7 @@ impl<'a> Visit<'a> {
         let now = (self.desk.pages.clock)();
         // Spellings that one mailbox answers to have one measure together.
         let mark = self.desk.pages.hash_keys.contact_hash("", &address.objection_key(Width::WIDEST));
-        if let Err(wait) = self.desk.limits().take(mark, network, now) {
+        if let Err(Full { wait, .. }) = self.desk.limits().take(mark, network, now) {
             tracing::warn!(minutes = wait.as_mins(), "/u/me: more codes asked for than are sent");
             let answer = self.ask_address(StatusCode::TOO_MANY_REQUESTS, Some(Problem::TooOften), text);
             return retry_after(answer, wait);
@@ -159,9 +158,9 @@ impl<'a> Visit<'a> {
         let page = format!("{}/u/me", self.desk.pages.base_url);
         let locale = self.locale.clone().of(sole_controller(&self.policy));
         let letter = letter::letter(address, &issued.code, &page, &locale);
-        match (self.desk.pages.post)(letter).await {
+        match (self.desk.pages.post)(Mailing { letter, kind: "rights_reply", controller: None }).await {
             Posting::OnItsWay => self.ask_code(StatusCode::OK, None, &issued.request, 0),
-            Posting::NotNow => {
+            Posting::NotNow | Posting::Withheld => {
                 self.desk.codes().forget(&issued.request);
                 self.desk.limits().give_back(&mark, network, now);
                 let answer = self.ask_address(StatusCode::SERVICE_UNAVAILABLE, Some(Problem::NotSent), text);

@@ -21,12 +21,14 @@ use jiff::Timestamp;
 use minijinja::context;
 use ring::error::Unspecified;
 
+use super::confirm;
 use super::form;
 use super::locale::Locale;
 use super::me::{self, Desk};
 use super::objection::{self, Holder, Mechanism, Objection, Recorded};
 use super::page::{self, Sender, all_languages, sole_controller, topic_label};
 use super::site::{Site, View};
+use super::subscribe::{self, Counter};
 use super::way_back;
 use crate::consent::token::{HashKeys, SealingKeys, UnsubscribeToken};
 use crate::message::own::Letter;
@@ -54,7 +56,7 @@ pub struct PublicPages {
     pub hash_keys: HashKeys,
     pub policy: PolicyInForce,
     pub clock: Clock,
-    /// Sends the codes of `/u/me`.
+    /// Sends codes, and questions to confirm.
     pub post: Post,
     /// How visitors reach these pages, without a slash at its end.
     pub base_url: String,
@@ -65,8 +67,18 @@ pub struct PublicPages {
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
+/// A message of our own.
+#[derive(Clone, Debug)]
+pub struct Mailing {
+    pub letter: Letter,
+    /// A kind of service mail, as the policy knows it.
+    pub kind: &'static str,
+    /// In whose name; `None`: in that of whoever runs these pages.
+    pub controller: Option<String>,
+}
+
 /// Sends a message of our own, and resolves when it is known whether it is on its way.
-pub type Post = Arc<dyn Fn(Letter) -> Pin<Box<dyn Future<Output = Posting> + Send>> + Send + Sync>;
+pub type Post = Arc<dyn Fn(Mailing) -> Pin<Box<dyn Future<Output = Posting> + Send>> + Send + Sync>;
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,19 +87,26 @@ pub enum Posting {
     OnItsWay,
     /// Nothing was sent; later it may be.
     NotNow,
+    /// Nothing was sent, and by the policy nothing will be.
+    Withheld,
 }
 
 /// The routes open to the outside world. Fails when the system gives no random bytes.
 pub fn public_router(pages: PublicPages) -> Result<Router, Unspecified> {
     let desk = Arc::new(Desk::new(pages.clone())?);
+    let form = || get(subscribe::show).post(subscribe::answer).options(subscribe::preflight);
+    let counter = Arc::new(Counter::new(pages.clone()));
+    let forms = Router::new().route("/subscribe/{controller}", form()).route("/subscribe/{controller}/{form}", form());
     let shared = Router::new().route("/u/me", get(me::show).post(me::step)).with_state(desk);
     let router = Router::new()
         .route("/u/{token}", get(show).post(use_link))
         .route("/u/alive/{challenge}", get(alive))
         .route("/u/back/{token}", get(way_back::show).post(way_back::go_back))
         .route("/assets/{hash}", get(asset))
+        .route("/confirm/{token}", get(confirm::show).post(confirm::confirm))
         .with_state(Arc::new(pages))
         .merge(shared)
+        .merge(forms.with_state(counter))
         .fallback(no_page)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))

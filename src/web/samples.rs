@@ -7,6 +7,7 @@ use minijinja::{Value, context};
 pub fn pages() -> Vec<(&'static str, Value)> {
     let mut pages = link_pages();
     pages.extend(me_pages());
+    pages.extend(sign_up_pages());
     pages
 }
 
@@ -18,6 +19,24 @@ pub fn said() -> Vec<(&'static str, Vec<(&'static str, FluentValue<'static>)>)> 
             "back-mail-text",
             vec![("sender", "Librairie Exemple".into()), ("link", "https://exemple.fr/u/back/x".into())],
         ),
+        ("subscribe-text-boxes", question()),
+        ("subscribe-text-yes-no", question()),
+        ("subscribe-text-refusal-box", question()),
+        ("subscribe-text-partner-box", question()),
+        ("subscribe-partners", question()),
+        ("subscribe-yes", vec![]),
+        ("subscribe-no", vec![]),
+        ("subscribe-info-who", question()),
+        ("subscribe-info-purpose", question()),
+        ("subscribe-info-partners", question()),
+        ("subscribe-info-similar", question()),
+        ("subscribe-info-stop", question()),
+        ("subscribe-info-privacy", question()),
+        ("question-subject", question()),
+        ("question-asked", question()),
+        ("question-told", question()),
+        ("question-repeated", question()),
+        ("question-otherwise", question()),
         ("code-subject", vec![]),
         ("code-text", vec![("code", "123456".into()), ("page", "https://preferences.exemple.fr/u/me".into())]),
     ]
@@ -57,6 +76,67 @@ fn me_pages() -> Vec<(&'static str, Value)> {
     for problem in [Value::from(()), Value::from("nothing-chosen")] {
         let offers = vec![offer(false), offer(true)];
         pages.push(("me_choice.html", context! { problem, request => "x", code => "123456", offers }));
+    }
+    pages
+}
+
+fn question() -> Vec<(&'static str, FluentValue<'static>)> {
+    vec![
+        ("sender", "Librairie Exemple".into()),
+        ("contact", "contact@exemple.fr".into()),
+        ("names", "Acme SAS".into()),
+        ("topics", "- Livres".into()),
+        ("until", "2026-05-22".into()),
+        ("link", "https://preferences.exemple.fr/confirm/x".into()),
+    ]
+}
+
+fn sign_up_pages() -> Vec<(&'static str, Value)> {
+    let sender = "Librairie Exemple";
+    let item = |label: &str| context! { path => "offers/books", label };
+    let wording = context! {
+        version => "form-x-1", language => "fr", question => "Je souhaite recevoir :", info => ["Qui", "Pourquoi"],
+        items => vec![item("Livres"), item("Musique")], answers => ["Oui", "Non"], partners => "Acme",
+        privacy => "Vos données", privacy_url => "https://exemple.fr/confidentialite",
+    };
+    let mut pages = Vec::new();
+    for kind in ["boxes", "yes_no", "refusal_box", "partner_box"] {
+        let form = context! {
+            sender, kind, wording, problem => (), address => "", ticked => ["offers/books"], answered => ["offers/books=yes"],
+            refused => false, stamp => "1.x",
+        };
+        pages.push(("subscribe.html", form));
+    }
+    let problems = [
+        "no-address",
+        "open",
+        "foreign",
+        "too-fast",
+        "stale",
+        "changed",
+        "too-often",
+        "elsewhere",
+        "unreadable",
+        "not-recorded",
+    ];
+    for problem in problems {
+        let form = context! {
+            sender, kind => "boxes", wording, problem, address => "anna@exemple", ticked => [""; 0],
+            answered => [""; 0], refused => true, stamp => "1.x",
+        };
+        pages.push(("subscribe.html", form));
+    }
+    for outcome in ["mail", "mail-later", "recorded", "blank"] {
+        pages.push(("subscribed.html", context! { sender, outcome, return_url => "https://exemple.fr/" }));
+    }
+    let topics = ["Livres", "Musique"];
+    pages.push(("confirm.html", context! { sender, topics, wording => (), problem => () }));
+    for problem in ["unreadable", "changed", "nothing-ticked"] {
+        pages.push(("confirm.html", context! { sender, topics, wording, problem }));
+    }
+    pages.push(("confirmed.html", context! { sender, topics }));
+    for why in ["unknown", "late", "withdrawn"] {
+        pages.push(("confirm_over.html", context! { sender, why, again => "/subscribe/x" }));
     }
     pages
 }

@@ -21,6 +21,7 @@ use crate::store::Store;
 
 mod link;
 mod me;
+mod sign_up;
 mod way_back;
 
 const ONE_CLICK: &str = "List-Unsubscribe=One-Click";
@@ -110,10 +111,10 @@ fn tells(ahead: &Arc<Mutex<SignedDuration>>) -> Clock {
 /// Keeps what is posted, and says of it what it was told to.
 fn takes(letters: &Arc<Mutex<Vec<Letter>>>, posting: &Arc<Mutex<Posting>>, posted: &Arc<Notify>) -> Post {
     let (letters, posting, posted) = (Arc::clone(letters), Arc::clone(posting), Arc::clone(posted));
-    Arc::new(move |letter| {
+    Arc::new(move |mailing| {
         let posting = *posting.lock().unwrap();
         if posting == Posting::OnItsWay {
-            letters.lock().unwrap().push(letter);
+            letters.lock().unwrap().push(mailing.letter);
             posted.notify_one();
         }
         Box::pin(async move { posting })

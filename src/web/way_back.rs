@@ -19,7 +19,7 @@ use super::form;
 use super::locale::Locale;
 use super::objection::masked;
 use super::page::{Sender, topic_label};
-use super::public::{Pages, Posting, PublicPages, RETRY_AFTER_SECONDS, no_link};
+use super::public::{Mailing, Pages, Posting, PublicPages, RETRY_AFTER_SECONDS, no_link};
 use super::site::View;
 use crate::consent::event::{Actor, ConsentEvent, EventType, RecordedEvent};
 use crate::consent::token::HashKeys;
@@ -95,7 +95,8 @@ async fn send(pages: &PublicPages, controller: &Controller, locale: &Locale, use
         subject: locale.say("back-mail-subject", &[("sender", sender().into())]),
         text: format!("{text}\n"),
     };
-    if (pages.post)(letter).await == Posting::NotNow {
+    let mailing = Mailing { letter, kind: "rights_reply", controller: Some(controller.id.clone()) };
+    if (pages.post)(mailing).await != Posting::OnItsWay {
         tracing::warn!(controller = controller.id, "a way back could not be mailed");
     }
 }

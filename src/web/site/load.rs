@@ -19,14 +19,20 @@ macro_rules! shipped {
 pub const SHIPPED_TEMPLATES: &[(&str, &str)] = &shipped![
     "base.html",
     "contacts.html",
+    "wording_info.html",
     "ask.html",
     "back.html",
+    "confirm.html",
+    "confirm_over.html",
+    "confirmed.html",
     "done.html",
     "me_address.html",
     "me_choice.html",
     "me_code.html",
     "me_left.html",
     "no_link.html",
+    "subscribe.html",
+    "subscribed.html",
     "unavailable.html",
 ];
 

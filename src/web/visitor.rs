@@ -1,4 +1,4 @@
-//! Which network a visitor comes from, as far as it can be known.
+//! Where a visitor comes from, as far as it can be known.
 
 use std::net::IpAddr;
 
@@ -9,19 +9,24 @@ use ipnet::IpNet;
 const NETWORK_V4: u8 = 24;
 const NETWORK_V6: u8 = 56;
 
-/// The network of the visitor: of the peer, or where that is a trusted proxy, of the last address in `X-Forwarded-For`
-/// that is none. `None` where the proxy does not say.
+/// The network of the visitor.
 pub fn network_of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpNet> {
+    address_of(peer, headers, trusted).and_then(network)
+}
+
+/// The visitor's address: the peer, or where that is a trusted proxy, the last address in `X-Forwarded-For` that is
+/// none. `None` where the proxy does not say.
+pub fn address_of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
     let is_proxy = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     let peer = peer.to_canonical();
     if !is_proxy(&peer) {
-        return network(peer);
+        return Some(peer);
     }
     let values = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
     let told: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
     // From the right: what stands further left was written by whoever came first, and may be invented.
     let read = told.iter().rev().map_while(|text| text.parse::<IpAddr>().ok()).map(|address| address.to_canonical());
-    read.into_iter().find(|address| !is_proxy(address)).and_then(network)
+    read.into_iter().find(|address| !is_proxy(address))
 }
 
 fn network(address: IpAddr) -> Option<IpNet> {
