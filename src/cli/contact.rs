@@ -1,5 +1,6 @@
 //! `consentry contact`: what is known of one person, and how more is recorded.
 
+mod ask;
 mod corrections;
 mod erase;
 mod export;
@@ -39,6 +40,7 @@ enum Command {
         address: EmailAddress,
     },
     Record(Box<record::Args>),
+    Ask(ask::Args),
     Erase(erase::Args),
     Import(import::Args),
     Text(text::Args),
@@ -55,6 +57,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         Command::Show { address } => show::state(address, globals),
         Command::History { address } => show::history(address, globals),
         Command::Record(args) => record::run(args, globals),
+        Command::Ask(args) => ask::run(args, globals),
         Command::Erase(args) => erase::run(args, globals),
         Command::Import(args) => import::run(args, globals),
         Command::Text(args) => text::run(args, globals),

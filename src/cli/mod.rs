@@ -5,6 +5,7 @@ mod contact;
 mod demo;
 mod dkim;
 mod explain;
+mod form;
 mod inbox;
 mod init;
 mod journal;
@@ -62,6 +63,7 @@ enum Command {
     Contact(contact::Args),
     Explain(explain::Args),
     Inbox(inbox::Args),
+    Form(form::Args),
     Journal(journal::Args),
     Keys(keys::Args),
     Ledger(ledger::Args),
@@ -81,6 +83,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Contact(args) => contact::run(args, &cli.globals),
         Command::Explain(args) => explain::run(args, &cli.globals),
         Command::Inbox(args) => inbox::run(args, &cli.globals),
+        Command::Form(args) => form::run(args, &cli.globals),
         Command::Journal(args) => journal::run(args, &cli.globals),
         Command::Keys(args) => keys::run(args, &cli.globals),
         Command::Ledger(args) => ledger::run(args, &cli.globals),

@@ -1,5 +1,9 @@
 //! What is allowed, but should be meant: told by `check` and when the gate starts.
 
+use std::cmp::Ordering;
+
+use jiff::{Span, SpanRelativeTo};
+
 use super::pitfalls::pitfalls;
 use super::settings::{Settings, TlsMode};
 use super::values::is_loopback;
@@ -20,6 +24,7 @@ pub fn warnings(settings: &Settings, policy: &Policy) -> Vec<String> {
                 .into(),
         );
     }
+    warn_of_forms(settings, policy, &mut told);
     warn_of_unknown_listeners(settings, policy, &mut told);
     warn_of_signatures(settings, policy, &mut told);
     warn_of_clear_text(settings, &mut told);
@@ -45,6 +50,32 @@ fn warn_of_unread_mail(settings: &Settings, policy: &Policy, told: &mut Vec<Stri
                 inbox.name
             ));
         }
+    }
+}
+
+fn warn_of_forms(settings: &Settings, policy: &Policy, told: &mut Vec<String>) {
+    for form in policy.forms.values() {
+        let languages = policy.controllers.get(&form.controller).map_or(&[][..], |controller| &controller.languages);
+        let missing: Vec<&str> =
+            languages.iter().filter(|language| !form.text.contains_key(*language)).map(String::as_str).collect();
+        if !form.text.is_empty() && !missing.is_empty() {
+            told.push(format!(
+                "form {} has no text in {}: people who read that see another language; write it",
+                form.id,
+                missing.join(", ")
+            ));
+        }
+    }
+    if !policy.forms.is_empty() && settings.public_web.is_none() {
+        told.push("the policy has forms, but without [web.public] nobody sees them".into());
+    }
+    let knobs = &policy.knobs;
+    let longer = |reminder: &Span| {
+        let order = reminder.compare((knobs.doi_window, SpanRelativeTo::days_are_24_hours()));
+        order.is_ok_and(|order| order != Ordering::Less)
+    };
+    if knobs.doi_reminder.as_ref().is_some_and(longer) {
+        told.push("doi_reminder is not shorter than doi_window: nobody is ever reminded".into());
     }
 }
 

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::ask::Asker;
 use super::{terms, the_controller};
 use crate::cli::moment::Moment;
 use crate::cli::{CliError, Globals};
-use crate::config;
+use crate::config::{self, Settings};
 use crate::consent::event::{ConsentEvent, EventType};
 use crate::consent::import::value_of;
 use crate::policy::rules::Policy;
@@ -52,6 +53,9 @@ pub(super) struct Args {
     /// Who records it
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
+    /// Ask the person by mail to confirm it with their own tick, as `contact ask` does
+    #[arg(long)]
+    ask: bool,
     /// A further field, as NAME=VALUE
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     field: Vec<(String, String)>,
@@ -67,6 +71,30 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> 
     let (settings, policy) = config::load(&globals.config)?;
     let event = event(args, &policy, Timestamp::now())?;
     let (address, kind, controller) = (event.address.clone(), event.kind, event.controller.clone());
+    let asker = args.ask.then(|| Asker::open(settings.clone(), policy, None)).transpose()?;
+    let (seq, asked) = match asker {
+        Some(asker) => {
+            let seq = asker.record(event)?;
+            (seq, asker.ask_about(seq)?)
+        }
+        None => (record(settings, event)?, false),
+    };
+    if args.ask && !asked {
+        eprintln!("warning: event {seq} needs no confirmation, or cannot be confirmed any more: nobody is asked");
+    }
+    if globals.json {
+        let mut told = json!({"seq": seq, "address": address, "type": kind, "controller": controller});
+        if args.ask {
+            told["asked"] = asked.into();
+        }
+        globals.print_json(&told)?;
+    } else {
+        globals.print(&format!("recorded {kind} of {address} for {controller} as event {seq}\n"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn record(settings: Settings, event: ConsentEvent) -> Result<i64, CliError> {
     let store = Store::open(&settings.store, settings.hash_keys)?;
     if let Some(seq) = store.reader()?.clash(&event)? {
         return Err(StoreError::IdTaken { seq }.into());
@@ -75,12 +103,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> 
     let runtime = runtime.map_err(|e| CliError::Failed(format!("no runtime: {e}")))?;
     let seq = runtime.block_on(store.record_event(event))?;
     store.shutdown();
-    if globals.json {
-        globals.print_json(&json!({"seq": seq, "address": address, "type": kind, "controller": controller}))?;
-    } else {
-        globals.print(&format!("recorded {kind} of {address} for {controller} as event {seq}\n"))?;
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(seq)
 }
 
 fn event(args: &Args, policy: &Policy, now: Timestamp) -> Result<ConsentEvent, CliError> {

@@ -196,7 +196,7 @@ const TOPIC: Section = Section {
 const FORM: Section = Section {
     heading: "[form.NAME]",
     path: &["form", "x"],
-    preface: "A sign-up form: a page of the gate, a snippet for a web site and a JSON address. Who asks, what for, how to stop and the privacy notice always stand below \
+    preface: "A sign-up form: a page of the gate, a snippet for a web site and a JSON address ([sign-up forms](sign-up-forms.md)). Who asks, what for, how to stop and the privacy notice always stand below \
               it, from the controller's keys.",
     keys: &[
         key("controller", REQUIRED, "Who asks"),
