@@ -35,7 +35,7 @@ fn hidden(page: &Answer, name: &str) -> String {
 /// The boxes of a page, as a browser would send them.
 fn boxes(page: &Answer) -> Vec<String> {
     let values = page.body.split("type=\"checkbox\" name=\"leave\" value=\"").skip(1);
-    values.map(|rest| rest.split('"').next().unwrap().replace("&#34;", "\"")).collect()
+    values.map(|rest| rest.split('"').next().unwrap().replace("&quot;", "\"").replace("&#x2f;", "/")).collect()
 }
 
 fn code_in(message: &Message) -> String {
