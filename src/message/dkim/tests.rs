@@ -253,7 +253,7 @@ fn every_difference_of_a_published_record_is_told() {
         ),
     ];
     for (text, expected) in table {
-        assert_eq!(public.differences(&[text.clone()]), expected, "{text}");
+        assert_eq!(public.differences(std::slice::from_ref(&text)), expected, "{text}");
     }
     assert_eq!(public.differences(&[]), [Difference::Missing]);
     assert_eq!(public.differences(&[record.clone(), record]), [Difference::Several(2)]);
