@@ -28,7 +28,7 @@ impl Site {
         concern(&policy(), "c", &address(text), &consulted, Timestamp::now()).topics
     }
 
-    fn events(&self, text: &str, kind: EventType) -> Vec<RecordedEvent> {
+    fn of_kind(&self, text: &str, kind: EventType) -> Vec<RecordedEvent> {
         let events = self.consult(text).exact.map(|state| state.events).unwrap_or_default();
         events.into_iter().filter(|recorded| recorded.event.kind == kind).collect()
     }
@@ -66,7 +66,7 @@ async fn who_had_forwarded_the_message_finds_the_way_back() {
         assert!(done.status == 200 && done.body.contains("is taken back"), "{}", done.body);
     }
     assert_eq!(site.left("anna@x.example"), books(false));
-    let undone = site.events("anna@x.example", EventType::Undo);
+    let undone = site.of_kind("anna@x.example", EventType::Undo);
     assert_eq!(undone.len(), 1, "said twice it is one");
     let objection = &site.objections("anna@x.example")[0].event;
     assert_eq!(undone[0].event.evidence.as_ref().unwrap()["undoes"], objection.id.clone().unwrap());
@@ -128,7 +128,7 @@ async fn a_way_back_that_is_broken_over_or_somebody_elses_leads_nowhere() {
     let sealed = path.strip_prefix("/u/back/").unwrap().to_owned();
     let token = WayBackToken::open(&sealed, &sealing_keys()).unwrap();
     let seal = |token: WayBackToken| token.seal(&sealing_keys(), [1; 12]);
-    let opt_in = site.events("anna@x.example", EventType::OptIn)[0].seq;
+    let opt_in = site.of_kind("anna@x.example", EventType::OptIn)[0].seq;
     let wrong = [
         ("cut", sealed[..sealed.len() - 2].to_owned()),
         ("a way out", out),
