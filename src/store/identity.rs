@@ -176,7 +176,8 @@ fn stands_already(db: &Connection, event: &ConsentEvent, now: Timestamp) -> Resu
                 && recorded.event.controller == event.controller
                 && recorded.event.channel == event.channel
                 && topics_of(recorded.event.topics.as_deref()) == topics_of(event.topics.as_deref());
-            if recorded.event.kind.is_opt_in() && recorded.happened_by() <= said_at {
+            let lifts = recorded.event.kind.is_opt_in() || recorded.event.kind == EventType::Undo;
+            if lifts && recorded.happened_by() <= said_at {
                 yes = yes.max(Some(recorded.happened_by()));
             } else if same && consent_key == event.address.consent_key() {
                 said = said.max(Some((recorded.at, recorded.seq)));

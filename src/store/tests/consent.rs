@@ -227,3 +227,24 @@ async fn others_write_while_a_rebuild_reads_every_event() {
     let named: Vec<&str> = named.iter().map(|(_, topic)| topic.as_str()).collect();
     assert_eq!(named, ["offers", "spring"]);
 }
+
+#[tokio::test]
+async fn an_objection_said_again_is_another_one_once_the_first_was_answered() {
+    for answer in [EventType::OptIn, EventType::Undo] {
+        let place = Place::new();
+        let store = place.open();
+        let said = |kind, at: &str, id: Option<&str>| ConsentEvent {
+            at: Some(moment(at)),
+            topics: Some(vec!["offers".into()]),
+            id: id.map(str::to_owned),
+            ..ConsentEvent::new(address("anna@x.example"), "c", kind)
+        };
+        let object = |at| said(EventType::Object, at, Some("4711"));
+        let first = store.record_event(object("2026-01-01T00:00:00Z")).await.unwrap();
+        assert_eq!(store.record_event(object("2026-01-02T00:00:00Z")).await, Ok(first), "it stands");
+        store.record_event(said(answer, "2026-01-03T00:00:00Z", None)).await.unwrap();
+        let again = store.record_event(object("2026-01-04T00:00:00Z")).await.unwrap();
+        assert_ne!(again, first, "after {answer}");
+        assert_eq!(store.record_event(object("2026-01-04T00:00:00Z")).await, Ok(again), "a retry of it");
+    }
+}
