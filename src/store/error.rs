@@ -27,6 +27,8 @@ pub enum StoreError {
     Gone,
     /// Another message has taken the room that a decision counted on: decide again.
     PlaceTaken,
+    /// Something was recorded of the person since what is to be written was made: read again.
+    Overtaken,
     /// The ledger does not hold, so nothing more is written to it.
     Ledger(String),
     /// A statement failed: a fault of ours.
@@ -61,6 +63,9 @@ impl fmt::Display for StoreError {
             ),
             Self::Gone => f.write_str("the store's writer has stopped"),
             Self::PlaceTaken => f.write_str("another message was faster; decide again"),
+            Self::Overtaken => {
+                f.write_str("something was recorded of the same person in between; read it and try again")
+            }
             Self::Ledger(why) => write!(
                 f,
                 "the ledger does not hold: {why}; `consentry ledger verify` names the place. Put back the key file or the \

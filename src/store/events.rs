@@ -77,6 +77,28 @@ pub fn anything_since(db: &Connection, person: &EmailAddress, seq: i64) -> Resul
     Ok(newer.exists(params![person.consent_key(), seq])?)
 }
 
+/// All of them or none: none where anything was recorded after number `seen` of a person they are about, or of another
+/// spelling of theirs, for it was not known when they were made. The number of the last.
+pub fn append_all(
+    db: &Connection,
+    chain: &mut Chain<'_>,
+    events: &[ConsentEvent],
+    seen: i64,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let mut newer = db.prepare_cached(
+        "SELECT 1 FROM contact JOIN event ON event.contact = contact.id
+         WHERE contact.objection_key = ?1 AND event.seq > ?2 LIMIT 1",
+    )?;
+    let people: BTreeSet<String> = events.iter().map(|event| event.address.objection_key(Width::WIDEST)).collect();
+    for person in people {
+        if newer.exists(params![person, seen])? {
+            return Err(StoreError::Overtaken);
+        }
+    }
+    events.iter().try_fold(0, |_, event| Ok(append(db, chain, event, now)?.seq))
+}
+
 /// Keeps the newest moment for the same topics: a repeated objection is the same one, said again.
 pub fn suppress(
     db: &Connection,

@@ -217,6 +217,18 @@ impl Store {
         self.write(Change::Forget { erase: Box::new(erase), seen }).await
     }
 
+    /// Records all of these or none, with [`StoreError::Overtaken`] where anything was recorded of the people they are
+    /// about after the event of number `seen`. Resolves with the number of the last.
+    pub async fn record_events(&self, events: Vec<ConsentEvent>, seen: i64) -> Result<i64, StoreError> {
+        self.write(Change::Events { events, seen }).await
+    }
+
+    /// Somebody was given what is known of them; the number of the act.
+    pub async fn record_access(&self, controller: &str, contact: Option<i64>) -> Result<i64, StoreError> {
+        let body = serde_json::json!({"controller": controller, "contact": contact, "proof": "code_by_mail"});
+        self.record_act(acts::ACCESS, body).await
+    }
+
     /// The objection of somebody we have no row for.
     pub async fn suppress(&self, objection: Suppress) -> Result<(), StoreError> {
         self.write(Change::Suppress(objection)).await.map(drop)

@@ -44,6 +44,7 @@ pub enum Change {
     Outcome(Box<Outcome>),
     Event(Box<ConsentEvent>),
     Forget { erase: Box<ConsentEvent>, seen: i64 },
+    Events { events: Vec<ConsentEvent>, seen: i64 },
     Suppress(Suppress),
     Delivery { key: [u8; 32], copy: Copy },
     Release { reference: String },
@@ -78,6 +79,7 @@ impl Change {
             | Change::PurgeJournal { .. }
             | Change::DropProofs { .. }
             | Change::PurgeSuppressions { .. } => true,
+            Change::Events { events, .. } => events.iter().any(|event| event.kind == EventType::Erase),
             Change::Resolution(_) | Change::PurgeUnclearMail { .. } => true,
             _ => false,
         }
@@ -143,7 +145,7 @@ impl Health {
             Change::Outcome(outcome) => ("outcome", outcome.reference.as_str()),
             Change::Delivery { .. } => ("delivery", ""),
             Change::Release { reference } => ("release", reference.as_str()),
-            Change::Event(_) | Change::Forget { .. } | Change::Suppress(_) => ("consent", ""),
+            Change::Event(_) | Change::Events { .. } | Change::Forget { .. } | Change::Suppress(_) => ("consent", ""),
             Change::Policy(policy) => ("policy", policy.hash.as_str()),
             Change::Text(text) => ("text", text.version.as_str()),
             Change::HandedOver { .. } => ("handover", ""),
@@ -292,6 +294,7 @@ fn write_one(step: Savepoint<'_>, chain: &mut Chain<'_>, change: &Change, now: T
             true => Ok(0),
             false => events::append(&step, chain, erase, now).map(|appended| appended.seq),
         },
+        Change::Events { events, seen } => events::append_all(&step, chain, events, *seen, now),
         Change::Suppress(objection) => events::suppress(&step, chain, objection, now).map(|()| 0),
         Change::Delivery { key, copy } => write_delivery(&step, key, copy, now).map(|()| 0),
         Change::Release { reference } => sending::release(&step, reference, None).map(|()| 0),

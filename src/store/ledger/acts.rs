@@ -21,6 +21,8 @@ pub const ERASURE: &str = "erasure";
 pub const REBUILD: &str = "rebuild";
 /// What was over its retention was dropped.
 pub const PURGE: &str = "purge";
+/// Somebody was given what is known of them.
+pub const ACCESS: &str = "access";
 /// Somebody took a list.
 pub const HANDOVER: &str = "handover";
 

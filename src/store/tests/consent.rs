@@ -248,3 +248,23 @@ async fn an_objection_said_again_is_another_one_once_the_first_was_answered() {
         assert_eq!(store.record_event(object("2026-01-04T00:00:00Z")).await, Ok(again), "a retry of it");
     }
 }
+
+#[tokio::test]
+async fn what_is_chosen_together_is_recorded_together_or_not_at_all() {
+    let place = Place::new();
+    let store = place.open();
+    let said = |kind: &str, address: &str| {
+        event(&format!(r#"{{"address":"{address}","controller":"c","type":"{kind}","topics":["offers"]}}"#))
+    };
+    let first = store.record_event(said("object", "anna@x.example")).await.unwrap();
+    let chosen = || vec![said("opt_in", "anna@x.example"), said("object", "anna@x.example")];
+    // Her other spelling said no after what she chose was read; somebody else's no is none of hers.
+    store.record_event(said("object", "anna+shop@x.example")).await.unwrap();
+    let seen = store.record_event(said("object", "eve@x.example")).await.unwrap();
+    assert_eq!(store.record_events(chosen(), first).await, Err(StoreError::Overtaken));
+    let mut reader = store.reader().unwrap();
+    assert_eq!(reader.events_after(0, 10).unwrap().len(), 3, "nothing was written");
+    assert_eq!(store.record_events(chosen(), seen).await, Ok(seen + 2));
+    assert_eq!(reader.events_after(seen, 10).unwrap().len(), 2);
+    assert_eq!(store.record_events(vec![said("opt_in", "new@x.example")], 0).await, Ok(seen + 3));
+}
