@@ -4,6 +4,7 @@
 //! read from the record with its events in it.
 
 mod answer;
+mod moving;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ use crate::consent::state::Consulted;
 use crate::smtp::address::EmailAddress;
 
 pub use answer::{Answer, Asked, Said, Settled, TopicAnswer, everything_off};
+pub use moving::{Moving, consents_to_move};
 
 words! {
     /// A way other than e-mail to reach a person. Only recorded: their messages do not come past here.
@@ -86,13 +88,13 @@ impl TopicNow {
 pub struct Mark {
     pub on: bool,
     said: usize,
-    newest: Option<Timestamp>,
+    /// In microseconds, as it is sent; 0 where nothing was said.
+    newest: i64,
 }
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let newest = self.newest.map_or(0, Timestamp::as_microsecond);
-        write!(f, "{}.{}.{newest}", u8::from(self.on), self.said)
+        write!(f, "{}.{}.{}", u8::from(self.on), self.said, self.newest)
     }
 }
 
@@ -108,11 +110,7 @@ impl FromStr for Mark {
         let [on, said, newest] = parts[..] else { return Err(NoMark) };
         let on = ["0", "1"].iter().position(|flag| *flag == on).ok_or(NoMark)? == 1;
         let said = said.parse().map_err(|_| NoMark)?;
-        let newest = match newest.parse().map_err(|_| NoMark)? {
-            0 => None,
-            micros => Some(Timestamp::from_microsecond(micros).map_err(|_| NoMark)?),
-        };
-        Ok(Mark { on, said, newest })
+        Ok(Mark { on, said, newest: newest.parse().map_err(|_| NoMark)? })
     }
 }
 
@@ -162,8 +160,8 @@ fn mark(record: &Record<'_>, topic: &str, on: bool) -> Mark {
     let yes = record.events().filter(is_yes).map(RecordedEvent::happened_by);
     let is_no = |objection: &&objection::Objection| objection.topic.as_ref().is_none_or(touches);
     let no = record.objections().iter().filter(is_no).map(|objection| objection.at);
-    let said: Vec<Timestamp> = yes.chain(no).collect();
-    Mark { on, said: said.len(), newest: said.into_iter().max() }
+    let said: Vec<i64> = yes.chain(no).map(Timestamp::as_microsecond).collect();
+    Mark { on, said: said.len(), newest: said.into_iter().max().unwrap_or_default() }
 }
 
 /// The day of that moment, or the next one where the moment lies within it.

@@ -233,12 +233,17 @@ fn choices(
     events
 }
 
-fn objection(whom: &Whom<'_>, said: &Said<'_>, kind: EventType, topics: Option<Vec<String>>) -> ConsentEvent {
+pub(super) fn objection(
+    whom: &Whom<'_>,
+    said: &Said<'_>,
+    kind: EventType,
+    topics: Option<Vec<String>>,
+) -> ConsentEvent {
     let mechanism = Some("preference_centre".to_owned());
     ConsentEvent { topics, mechanism, ..event(whom, said, kind) }
 }
 
-fn event(whom: &Whom<'_>, said: &Said<'_>, kind: EventType) -> ConsentEvent {
+pub(super) fn event(whom: &Whom<'_>, said: &Said<'_>, kind: EventType) -> ConsentEvent {
     ConsentEvent {
         at: Some(whom.now),
         recorded_at: Some(whom.now),

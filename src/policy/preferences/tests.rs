@@ -353,11 +353,45 @@ fn every_event_of_a_page_is_one_that_may_be_imported() {
 
 #[test]
 fn a_mark_is_read_back_and_nothing_else_is_one() {
-    let (anna, known) = (anna(), consulted(vec![event(EventType::OptIn, "2026-01-01", &["offers"])]));
+    let to_the_nanosecond = Some("2026-01-01T10:00:00.123456789Z".parse().unwrap());
+    let agreed = ConsentEvent { at: to_the_nanosecond, ..event(EventType::OptIn, "2026-01-01", &["offers"]) };
+    let (anna, known) = (anna(), consulted(vec![agreed]));
     for topic in preferences(&whom(&anna, &known)).topics {
         assert_eq!(topic.mark.to_string().parse(), Ok(topic.mark));
     }
-    for text in ["", "1", "1.1", "2.1.0", "1.x.0", "1.1.y", "1.1.9223372036854775807", "1.1.0.0", "-1.1.0"] {
+    for text in ["", "1", "1.1", "2.1.0", "1.x.0", "1.1.y", "1.1.9223372036854775808", "1.1.0.0", "-1.1.0"] {
         assert_eq!(text.parse::<Mark>(), Err(NoMark), "{text}");
+    }
+}
+
+#[test]
+fn a_no_goes_along_to_a_new_address_and_a_yes_only_where_it_is_said_again() {
+    use EventType::{Object, OptIn};
+    let agreed = |topics: &'static [&'static str]| event(OptIn, "2026-01-01", topics);
+    let by_sms = ConsentEvent { channel: "sms".into(), ..event(Object, "2026-02-01", &[]) };
+    type Row = (Vec<ConsentEvent>, &'static [&'static str], &'static [&'static str]);
+    let table: Vec<Row> = vec![
+        (vec![], &["letters"], &["anna object *"]),
+        (vec![agreed(&["letters"])], &[], &["anna object *"]),
+        (vec![agreed(&["letters"])], &["letters", "offers"], &["new opt_in letters", "anna object *"]),
+        (sale("2026-01-01", "book"), &["offers/books"], &["anna object *"]),
+        (
+            vec![agreed(&["letters", "offers"]), event(Object, "2026-02-01", &["offers/books"]), by_sms],
+            &["letters"],
+            &["new object offers/books", "new object *", "new opt_in letters", "anna object *"],
+        ),
+        (vec![event(Object, "2026-02-01", &[])], &[], &["new object *", "anna object *"]),
+    ];
+    for (events, ticked, expected) in table {
+        let (anna, known, new) = (anna(), consulted(events), EmailAddress::parse("new@x.example").unwrap());
+        let nothing = Consulted::default();
+        let agreed = owned(ticked);
+        let moving = Moving { from: whom(&anna, &known), to: whom(&new, &nothing), agreed: &agreed };
+        let events = moving.events(&said());
+        let who = |event: &ConsentEvent| event.address.as_str().split('@').next().unwrap().to_owned();
+        let found: Vec<String> =
+            events.iter().zip(told(&events)).map(|(event, told)| format!("{} {told}", who(event))).collect();
+        assert_eq!(found, expected);
+        assert!(events.iter().all(|event| event.channel == "email" || event.channel == "sms"));
     }
 }
