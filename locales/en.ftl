@@ -192,3 +192,169 @@ question-told =
     { $link }
 question-repeated = We asked you before. This is the only reminder.
 question-otherwise = If you do not want that, there is nothing to do: without your answer you will receive nothing.
+
+## Choices: what is received, how often, by which ways
+
+own-title = Your choices
+own-heading = Your choices with { $sender }
+own-for = They are about messages to { $address }.
+own-left = You receive no advertising from { $sender }. Nothing changes unless you tick a topic.
+own-topics = What you receive by e-mail
+own-question = I want { $sender } to send me advertising by e-mail about the topics I tick, and none about the others. I can change this at any time.
+own-includes = Includes { $topics }: switched off with it.
+own-ground-customer = Sent to you as a customer, without your consent being needed. Untick it and it ends.
+own-ground-professional = Sent to you because of your work. Untick it and it ends.
+own-ground-generic = Sent because this is the address of a firm. Untick it and it ends.
+own-ground-non_commercial = Sent to you as a supporter. Untick it and it ends.
+own-limit-of = How often: { $topic }
+own-limit-none = as often as the sender writes
+own-limit-day = { $count ->
+    [1] once a day at most
+   *[other] { $count } times a day at most
+ }
+own-limit-week = { $count ->
+    [1] once a week at most
+   *[other] { $count } times a week at most
+ }
+own-limit-month = { $count ->
+    [1] once a month at most
+   *[other] { $count } times a month at most
+ }
+own-how-often = How often, and when not
+own-limit-all = All topics together
+own-pause = No advertising before this day
+own-pause-hint = Leave it empty for no pause. A year is the longest; for no end, switch everything off.
+own-channels = Other ways to reach you
+own-channels-hint = Recorded for { $sender }, who has to respect it there too. A tick is a preference and does not replace the consent they need for text messages.
+own-channel-sms = Text message (SMS)
+own-channel-phone = Telephone
+own-channel-post = Post
+own-channel-push = Notice in the app
+own-info-who = { $sender } collects this to send you what you chose, and keeps it as proof.
+own-info-stop = You can stop at any time, here or with the link in every message, without giving a reason.
+own-info-privacy = What happens with your data, and your rights
+own-save = Save my choices
+own-off-heading = No more advertising
+own-off-intro = One act for everything { $sender } sends as advertising by e-mail, now and in future.
+own-off = Switch everything off
+own-choose = Choose topic by topic
+own-data-heading = Your data
+own-data-intro = See what is known about you, change your address, or have everything erased.
+own-data-intro-code = To see, change or erase what is known about you, prove that you read the mail of the address: a link may have been passed on.
+own-data-intro-code-to = To see, change or erase what is known about you, prove that you read the mail of { $address }: a link may have been passed on.
+own-data = See my data
+own-back = Back
+own-return = Back to my choices
+
+## Saved
+
+own-saved-title = Noted
+own-saved-heading = Noted
+own-saved-unchanged = You changed nothing, so nothing was changed.
+own-saved-on = You want to receive from { $sender }:
+own-saved-off = You no longer want to receive from { $sender }:
+own-saved-off-with-another = Off as well, since they belong to a topic you switched off:
+own-saved-not-yet = These begin only once you have confirmed them:
+own-saved-overtaken = These stay as they are. Something was said about them after you opened the page; open it again and choose anew:
+own-saved-wishes = How often, the pause or the other ways are noted.
+own-saved-wishes-overtaken = How often, the pause or the other ways were changed elsewhere after you opened the page and stay so; open it again and choose anew.
+own-saved-now = This counts from now on. A message already on its way may still arrive.
+own-saved-nobody = If your address is not on record any more, a “no” is kept all the same, without the address. To receive something again, sign up anew with the sender.
+
+## Entering with a code
+
+own-address-heading = Your choices and your data
+own-address-intro = Enter the address that receives the messages: a code is sent there, and then you see your choices.
+own-code-intro = If the address exists, a message with a six-digit code arrives there within minutes. It is valid for 15 minutes. Nothing has changed so far.
+own-code-intro-to = A message with a six-digit code is on its way to { $address }. It is valid for 15 minutes. Nothing has changed so far.
+own-code-none = Nothing received? Go back and ask for another code.
+own-senders-heading = Whose messages?
+own-senders-intro = Each sender has its own choices.
+own-problem-heading = That did not work
+own-problem-no-address = This is no address: write it like “name@example.org”.
+own-problem-too-often = Too many codes have been asked for. Use the last one you received, or try again later.
+own-problem-not-sent = The code could not be sent and nothing has changed. Try again in a few minutes, or write to the sender.
+own-problem-wrong-code = This is not the code. Attempts left: { $attempts }.
+own-problem-code-is-over = This code is no longer valid and nothing has changed. Ask for a new one.
+own-problem-pause = Nothing was saved: the day of the pause has to lie ahead, within a year, written like 2027-03-31.
+own-problem-same-address = This is the address you have. Write the new one.
+own-broken-heading = Nothing was changed
+own-broken-text = The page came back incomplete, or with something in it that it did not contain. Go back, choose again and save.
+own-no-controller-heading = There is no such sender
+own-no-controller-text = The address of this page names nobody this site works for. Check it, or write to the sender you mean.
+
+## Data
+
+own-data-title = Your rights and your data
+own-data-for = You have shown that you read the mail of { $address }. What would you like { $sender } to do?
+own-access-heading = See what is known
+own-access-intro = Everything { $sender } holds about you here: what you said and when, what was sent or withheld and why.
+own-access-page = Download as a page
+own-access-json = Download as data (JSON)
+own-move-heading = Correct the address
+own-move-intro = You have another address now? A code goes there too. Anything else that is wrong, { $sender } corrects: write to them, below.
+own-move-address = Your new e-mail address
+own-move-send = Send a code to the new address
+own-move-title = Your new address
+own-move-code-intro = A message with a six-digit code is on its way to the new address, if it exists. Nothing changes until you enter it.
+own-move-consents = What goes along
+own-move-question = At the new address I want { $sender } to send me advertising by e-mail about the topics I tick. I can change this at any time.
+own-move-objections = Whatever you refused stays refused at the new address.
+own-move-purchases = What you bought stays with the old address.
+own-move-old = The old address receives no more advertising from { $sender }.
+own-move-now = Change my address
+own-erase-heading = Erase
+own-erase-intro = What names you is deleted. You are asked once more.
+own-erase = Erase my data
+own-erase-title = Erase your data?
+own-erase-goes = Everything that connects { $address } with { $sender } here is deleted. This cannot be undone.
+own-erase-stays = What stays, because the law wants it:
+own-erase-stays-mark = if you refused advertising: a mark made from your address, from which nobody can read it, so that the refusal goes on counting;
+own-erase-stays-proof = the proof of what was said and sent, without who said it and to whom.
+own-erase-keep-mark = And no advertising from { $sender } ever again: keep that mark for me.
+own-erase-now = Erase now
+own-erase-not = No, go back
+own-erase-sender = { $sender } may hold more elsewhere, such as orders and invoices: write to them for that.
+own-done-title = Done
+own-done-off = You will receive no more advertising from { $sender } by e-mail. A message already on its way may still arrive.
+own-done-erased = What named you is deleted. The link in old messages goes on working if you want to refuse advertising.
+own-done-moved = Your new address is noted, with what you refused and what you ticked. { $sender } sees that the old one is not to be used any more.
+
+## The page of rights
+
+rights-title = Your rights with { $sender }
+rights-intro = { $sender } has to honour these free of charge, and you need give no reason:
+rights-object = Object: receive no more advertising.
+rights-access = Access: see everything that is known about you.
+rights-rectify = Rectify: have your address corrected.
+rights-erase = Erase: have your data deleted.
+rights-code = Enter your address. A code is sent there, so that nobody else can ask in your name.
+rights-otherwise = Without this page: write to the address below. You may also complain to the data-protection authority of your country.
+rights-reply =
+    Hello,
+
+    you may object to our messages, see what we know about you, have it corrected
+    or erased. It takes your e-mail address and a code that is sent there:
+
+        { $page }
+
+    You may also answer this message. We act on it within a month at the latest,
+    on an objection at once.
+
+    { $sender }
+
+## The message with a code for choices and data
+
+own-code-subject = Your code
+own-code-text =
+    Hello,
+
+    your code to choose what you receive, and to see, move or erase your data:
+
+        { $code }
+
+    Enter it within 15 minutes on the page where you asked for it:
+    { $page }
+
+    You did not ask for anything? Then there is nothing to do: without this code
+    nothing changes. Do not pass it on to anybody.

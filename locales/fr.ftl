@@ -192,3 +192,171 @@ question-told =
     { $link }
 question-repeated = Nous vous avons déjà posé la question. Ceci est le seul rappel.
 question-otherwise = Si vous ne le souhaitez pas, vous n’avez rien à faire : sans votre réponse, vous ne recevrez rien.
+
+## Les choix : ce qui est reçu, à quel rythme, par quels moyens
+
+own-title = Vos choix
+own-heading = Vos choix avec { $sender }
+own-for = Ils concernent les messages envoyés à { $address }.
+own-left = Vous ne recevez aucune publicité de { $sender }. Rien ne change tant que vous ne cochez pas un thème.
+own-topics = Ce que vous recevez par e-mail
+own-question = Je veux que { $sender } m’envoie par e-mail de la publicité sur les thèmes que je coche, et aucune sur les autres. Je peux changer d’avis à tout moment.
+own-includes = Comprend { $topics } : désactivé avec lui.
+own-ground-customer = Envoyé parce que vous êtes client ; votre accord n’est pas nécessaire. Décochez et cela s’arrête.
+own-ground-professional = Envoyé en raison de votre métier. Décochez et cela s’arrête.
+own-ground-generic = Envoyé parce que cette adresse est celle d’une entreprise. Décochez et cela s’arrête.
+own-ground-non_commercial = Envoyé parce que vous soutenez l’association. Décochez et cela s’arrête.
+own-limit-of = Rythme : { $topic }
+own-limit-none = au rythme de l’expéditeur
+own-limit-day = { $count ->
+    [1] une fois par jour au plus
+   *[other] { $count } fois par jour au plus
+ }
+own-limit-week = { $count ->
+    [1] une fois par semaine au plus
+   *[other] { $count } fois par semaine au plus
+ }
+own-limit-month = { $count ->
+    [1] une fois par mois au plus
+   *[other] { $count } fois par mois au plus
+ }
+own-how-often = À quel rythme, et quand jamais
+own-limit-all = Tous thèmes confondus
+own-pause = Aucune publicité avant ce jour
+own-pause-hint = Laissez vide pour aucune pause. Un an au plus ; sans fin, désactivez tout.
+own-channels = Autres moyens de vous joindre
+own-channels-hint = Noté pour { $sender }, qui doit en tenir compte là aussi. Une case cochée est une préférence ; elle ne remplace pas l’accord nécessaire pour les SMS.
+own-channel-sms = SMS
+own-channel-phone = Téléphone
+own-channel-post = Courrier postal
+own-channel-push = Notification dans l’application
+own-info-who = { $sender } recueille ces choix pour vous envoyer ce que vous avez choisi et les conserve comme preuve.
+own-info-stop = Vous pouvez arrêter à tout moment, ici ou par le lien de chaque message, sans donner de raison.
+own-info-privacy = Ce que deviennent vos données, et vos droits
+own-save = Enregistrer mes choix
+own-off-heading = Plus aucune publicité
+own-off-intro = Un seul geste pour tout ce que { $sender } envoie comme publicité par e-mail, aujourd’hui et demain.
+own-off = Tout désactiver
+own-choose = Choisir thème par thème
+own-data-heading = Vos données
+own-data-intro = Voyez ce qui est connu de vous, changez d’adresse ou faites tout effacer.
+own-data-intro-code = Pour voir, changer ou effacer ce qui est connu de vous, montrez que vous lisez le courrier de l’adresse : un lien peut avoir été transmis.
+own-data-intro-code-to = Pour voir, changer ou effacer ce qui est connu de vous, montrez que vous lisez le courrier de { $address } : un lien peut avoir été transmis.
+own-data = Voir mes données
+own-back = Retour
+own-return = Retour à mes choix
+
+## Enregistré
+
+own-saved-title = C’est noté
+own-saved-heading = C’est noté
+own-saved-unchanged = Vous n’avez rien changé, donc rien n’a été changé.
+own-saved-on = Vous voulez recevoir de { $sender } :
+own-saved-off = Vous ne voulez plus recevoir de { $sender } :
+own-saved-off-with-another = Désactivé aussi, car compris dans un thème que vous avez désactivé :
+own-saved-not-yet = Ne commence qu’après votre confirmation :
+own-saved-overtaken = Reste tel quel. Quelque chose a été dit à ce sujet après l’ouverture de la page ; rouvrez-la et choisissez de nouveau :
+own-saved-wishes = Le rythme, la pause ou les autres moyens sont notés.
+own-saved-wishes-overtaken = Le rythme, la pause ou les autres moyens ont été changés ailleurs après l’ouverture de la page et restent ainsi ; rouvrez-la et choisissez de nouveau.
+own-saved-now = Cela vaut dès maintenant. Un message déjà en route peut encore arriver.
+own-saved-nobody = Si votre adresse n’est plus enregistrée, un « non » est tout de même conservé, sans l’adresse. Pour recevoir de nouveau quelque chose, réinscrivez-vous auprès de l’expéditeur.
+
+## Entrer avec un code
+
+own-address-heading = Vos choix et vos données
+own-address-intro = Saisissez l’adresse qui reçoit les messages : un code y est envoyé, puis vous voyez vos choix.
+own-code-intro = Si l’adresse existe, un message avec un code à six chiffres y arrive dans quelques minutes. Il est valable 15 minutes. Rien n’a changé pour l’instant.
+own-code-intro-to = Un message avec un code à six chiffres est en route vers { $address }. Il est valable 15 minutes. Rien n’a changé pour l’instant.
+own-code-none = Rien reçu ? Revenez en arrière et demandez un autre code.
+own-senders-heading = Les messages de qui ?
+own-senders-intro = Chaque expéditeur a ses propres choix.
+own-problem-heading = Cela n’a pas fonctionné
+own-problem-no-address = Ce n’est pas une adresse : écrivez-la comme « nom@exemple.fr ».
+own-problem-too-often = Trop de codes ont été demandés. Utilisez le dernier reçu, ou réessayez plus tard.
+own-problem-not-sent = Le code n’a pas pu être envoyé et rien n’a changé. Réessayez dans quelques minutes, ou écrivez à l’expéditeur.
+own-problem-wrong-code = Ce n’est pas le code. Essais restants : { $attempts }.
+own-problem-code-is-over = Ce code n’est plus valable et rien n’a changé. Demandez-en un nouveau.
+own-problem-pause = Rien n’a été enregistré : le jour de la pause doit être à venir, dans l’année, écrit comme 2027-03-31.
+own-problem-same-address = C’est l’adresse que vous avez. Écrivez la nouvelle.
+own-broken-heading = Rien n’a été changé
+own-broken-text = La page est revenue incomplète, ou avec quelque chose qu’elle ne contenait pas. Revenez en arrière, choisissez de nouveau et enregistrez.
+own-no-controller-heading = Cet expéditeur n’existe pas
+own-no-controller-text = L’adresse de cette page ne désigne personne pour qui ce site travaille. Vérifiez-la, ou écrivez à l’expéditeur voulu.
+
+## Les données
+
+own-data-title = Vos droits et vos données
+own-data-for = Vous avez montré que vous lisez le courrier de { $address }. Que voulez-vous que { $sender } fasse ?
+own-access-heading = Voir ce qui est connu
+own-access-intro = Tout ce que { $sender } détient ici à votre sujet : ce que vous avez dit et quand, ce qui a été envoyé ou retenu et pourquoi.
+own-access-page = Télécharger comme page
+own-access-json = Télécharger comme données (JSON)
+own-move-heading = Corriger l’adresse
+own-move-intro = Vous avez changé d’adresse ? Un code y est envoyé aussi. Pour toute autre erreur, { $sender } corrige : écrivez-lui, ci-dessous.
+own-move-address = Votre nouvelle adresse e-mail
+own-move-send = Envoyer un code à la nouvelle adresse
+own-move-title = Votre nouvelle adresse
+own-move-code-intro = Un message avec un code à six chiffres est en route vers la nouvelle adresse, si elle existe. Rien ne change tant que vous ne le saisissez pas.
+own-move-consents = Ce qui vous suit
+own-move-question = À la nouvelle adresse, je veux que { $sender } m’envoie par e-mail de la publicité sur les thèmes que je coche. Je peux changer d’avis à tout moment.
+own-move-objections = Ce que vous avez refusé reste refusé à la nouvelle adresse.
+own-move-purchases = Vos achats restent liés à l’ancienne adresse.
+own-move-old = L’ancienne adresse ne reçoit plus de publicité de { $sender }.
+own-move-now = Changer mon adresse
+own-erase-heading = Effacer
+own-erase-intro = Ce qui vous nomme est supprimé. La question vous est posée une seconde fois.
+own-erase = Effacer mes données
+own-erase-title = Effacer vos données ?
+own-erase-goes = Tout ce qui relie ici { $address } à { $sender } est supprimé. C’est irréversible.
+own-erase-stays = Ce qui reste, parce que la loi le veut :
+own-erase-stays-mark = si vous avez refusé la publicité : une marque tirée de votre adresse, que personne ne peut relire, pour que le refus continue de valoir ;
+own-erase-stays-proof = la preuve de ce qui a été dit et envoyé, sans qui l’a dit ni à qui.
+own-erase-keep-mark = Et plus jamais de publicité de { $sender } : gardez cette marque pour moi.
+own-erase-now = Effacer maintenant
+own-erase-not = Non, revenir
+own-erase-sender = { $sender } peut détenir autre chose ailleurs, comme des commandes et des factures : écrivez-lui pour cela.
+own-done-title = C’est fait
+own-done-off = Vous ne recevrez plus de publicité de { $sender } par e-mail. Un message déjà en route peut encore arriver.
+own-done-erased = Ce qui vous nommait est supprimé. Le lien des anciens messages continue de servir si vous voulez refuser la publicité.
+own-done-moved = Votre nouvelle adresse est notée, avec ce que vous avez refusé et ce que vous avez coché. { $sender } voit que l’ancienne ne doit plus servir.
+
+## La page des droits
+
+rights-title = Vos droits avec { $sender }
+rights-intro = { $sender } doit les respecter gratuitement, sans que vous donniez de raison :
+rights-object = Opposition : ne plus recevoir de publicité.
+rights-access = Accès : voir tout ce qui est connu de vous.
+rights-rectify = Rectification : faire corriger votre adresse.
+rights-erase = Effacement : faire supprimer vos données.
+rights-code = Saisissez votre adresse. Un code y est envoyé, pour que personne d’autre ne demande à votre place.
+rights-otherwise = Sans cette page : écrivez à l’adresse ci-dessous. Vous pouvez aussi adresser une réclamation à l’autorité de protection des données de votre pays (en France, la CNIL).
+rights-reply =
+    Bonjour,
+
+    vous pouvez vous opposer à nos messages, voir ce que nous savons de vous, le
+    faire corriger ou effacer. Il suffit de votre adresse e-mail et d’un code qui
+    y est envoyé :
+
+        { $page }
+
+    Vous pouvez aussi répondre à ce message. Nous y donnons suite sous un mois au
+    plus tard, et à une opposition sans attendre.
+
+    { $sender }
+
+## Le message avec un code pour les choix et les données
+
+own-code-subject = Votre code
+own-code-text =
+    Bonjour,
+
+    votre code pour choisir ce que vous recevez, et pour voir, déplacer ou effacer
+    vos données :
+
+        { $code }
+
+    Saisissez-le dans les 15 minutes sur la page où vous l’avez demandé :
+    { $page }
+
+    Vous n’avez rien demandé ? Alors vous n’avez rien à faire : sans ce code, rien
+    ne change. Ne le communiquez à personne.

@@ -57,6 +57,13 @@ impl Stage {
         format!("http://{}{path}", self.gate.listener("web.public"))
     }
 
+    /// The code in the last mail.
+    fn code(&self) -> String {
+        let content = self.upstream.record().accepted().last().unwrap().content.clone();
+        let text = String::from_utf8(content).unwrap();
+        text.lines().map(str::trim).find(|line| line.len() == 6 && line.parse::<u32>().is_ok()).unwrap().to_owned()
+    }
+
     /// The path of the link in a newsletter to this person.
     fn link(&self, to: &str) -> String {
         let mut client = self.gate.client();
@@ -124,6 +131,41 @@ fn leaving_through_the_link_has_no_barriers() {
         look_at(browser, "leave");
         browser.click("button");
         look_at(browser, "left");
+    });
+}
+
+#[test]
+fn choosing_what_to_receive_has_no_barriers() {
+    in_every_look(&Stage::set(), |stage, browser| {
+        let link = stage.link(&reader(&browser.view)).replace("/u/", "/p/");
+        browser.visit(&stage.page(&link));
+        look_at(browser, "preferences");
+        browser.click("[name='on']");
+        browser.click("button.first");
+        look_at(browser, "preferences-saved");
+        browser.visit(&stage.page(&link));
+        browser.click("[value='off']");
+        look_at(browser, "preferences-off");
+    });
+}
+
+#[test]
+fn the_page_of_rights_and_what_lies_behind_the_code_have_no_barriers() {
+    in_every_look(&Stage::set(), |stage, browser| {
+        browser.visit(&stage.page("/rights/shop"));
+        look_at(browser, "rights");
+        browser.enter("address", &reader(&browser.view));
+        browser.click("button.first");
+        look_at(browser, "rights-code");
+        browser.enter("code", &stage.code());
+        browser.click("button.first");
+        look_at(browser, "rights-data");
+        browser.click("[value='erase']");
+        look_at(browser, "rights-erase");
+        browser.click("[value='data']");
+        browser.enter("address", "new@x.example");
+        browser.click("[value='move']");
+        look_at(browser, "rights-move");
     });
 }
 

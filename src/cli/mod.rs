@@ -17,6 +17,7 @@ mod policy;
 mod proof;
 mod reload;
 mod retention;
+mod rights;
 mod serve;
 mod table;
 
@@ -73,6 +74,7 @@ enum Command {
     Reload(reload::Args),
     Policy(policy::Args),
     Retention(retention::Args),
+    Rights(rights::Args),
 }
 
 /// Runs the subcommand that was asked for.
@@ -93,6 +95,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Reload(args) => reload::run(args, &cli.globals),
         Command::Policy(args) => policy::run(args, &cli.globals),
         Command::Retention(args) => retention::run(args, &cli.globals),
+        Command::Rights(args) => rights::run(args, &cli.globals),
     }
 }
 

@@ -3,11 +3,9 @@
 //! It does not say who the visitor is, so a code goes to the address they name, whoever they are: what is known of an
 //! address is looked at only after the code has shown who reads its mail. No cookie, and no address in a URL or a log.
 
-mod codes;
-mod letter;
 mod offer;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
@@ -17,43 +15,21 @@ use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use axum::http::{Response, StatusCode};
 use jiff::SignedDuration;
 use minijinja::{Value, context};
-use ring::error::Unspecified;
 use serde::Serialize;
 
+use super::codes::{Errand, Proof};
+use super::desk::{Desk, NoCode};
 use super::form;
-use super::limits::{CODES, Full, Limits};
 use super::locale::Locale;
 use super::objection::{self, Mechanism, Objection, Who};
 use super::page::{Sender, all_languages, sole_controller};
-use super::public::{Mailing, Posting, PublicPages, RETRY_AFTER_SECONDS};
+use super::public::RETRY_AFTER_SECONDS;
 use super::server::Peer;
 use super::site::View;
 use super::visitor;
 use crate::policy::rules::Policy;
-use crate::smtp::address::{EmailAddress, Width};
-use codes::{Codes, Proof};
+use crate::smtp::address::EmailAddress;
 use offer::Wish;
-
-/// What the pages at this address share.
-pub struct Desk {
-    pages: PublicPages,
-    codes: Mutex<Codes>,
-    limits: Mutex<Limits>,
-}
-
-impl Desk {
-    pub fn new(pages: PublicPages) -> Result<Desk, Unspecified> {
-        Ok(Desk { pages, codes: Mutex::new(Codes::new()?), limits: Mutex::new(Limits::new(CODES)) })
-    }
-
-    fn codes(&self) -> MutexGuard<'_, Codes> {
-        self.codes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn limits(&self) -> MutexGuard<'_, Limits> {
-        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 type Shared = State<Arc<Desk>>;
 
@@ -144,34 +120,23 @@ impl<'a> Visit<'a> {
         let Some(address) = EmailAddress::parse(text).ok().filter(|address| !address.hides_recipient()) else {
             return self.ask_address(StatusCode::BAD_REQUEST, Some(Problem::NoAddress), text);
         };
-        let now = (self.desk.pages.clock)();
-        // Spellings that one mailbox answers to have one measure together.
-        let mark = self.desk.pages.hash_keys.contact_hash("", &address.objection_key(Width::WIDEST));
-        if let Err(Full { wait, .. }) = self.desk.limits().take(mark, network, now) {
-            tracing::warn!(minutes = wait.as_mins(), "/u/me: more codes asked for than are sent");
-            let answer = self.ask_address(StatusCode::TOO_MANY_REQUESTS, Some(Problem::TooOften), text);
-            return retry_after(answer, wait);
-        }
-        let Ok(issued) = self.desk.codes().issue(address.clone(), now) else {
-            return self.unavailable();
-        };
-        let page = format!("{}/u/me", self.desk.pages.base_url);
         let locale = self.locale.clone().of(sole_controller(&self.policy));
-        let letter = letter::letter(address, &issued.code, &page, &locale);
-        match (self.desk.pages.post)(Mailing { letter, kind: "rights_reply", controller: None }).await {
-            Posting::OnItsWay => self.ask_code(StatusCode::OK, None, &issued.request, 0),
-            Posting::NotNow | Posting::Withheld => {
-                self.desk.codes().forget(&issued.request);
-                self.desk.limits().give_back(&mark, network, now);
+        match self.desk.send_code(&address, network, ("/u/me", Errand::Leave), &locale).await {
+            Ok(request) => self.ask_code(StatusCode::OK, None, &request, 0),
+            Err(NoCode::TooOften(wait)) => {
+                let answer = self.ask_address(StatusCode::TOO_MANY_REQUESTS, Some(Problem::TooOften), text);
+                retry_after(answer, wait)
+            }
+            Err(NoCode::NotSent) => {
                 let answer = self.ask_address(StatusCode::SERVICE_UNAVAILABLE, Some(Problem::NotSent), text);
                 with_retry(answer, RETRY_AFTER_SECONDS)
             }
+            Err(NoCode::Unavailable) => self.unavailable(),
         }
     }
 
     async fn take_code(&self, request: &str, code: &str, chosen: Option<Vec<&str>>) -> Response<Body> {
-        let proof = self.desk.codes().prove(request, code, (self.desk.pages.clock)());
-        match proof {
+        match self.desk.prove(request, code, Errand::Leave) {
             Proof::Given(address) => match chosen {
                 Some(chosen) => self.leave(address, &chosen, request, code).await,
                 None => self.offer(address, None, request, code).await,
@@ -233,11 +198,11 @@ impl<'a> Visit<'a> {
     }
 }
 
-fn retry_after(answer: Response<Body>, wait: SignedDuration) -> Response<Body> {
+pub(super) fn retry_after(answer: Response<Body>, wait: SignedDuration) -> Response<Body> {
     with_retry(answer, HeaderValue::from(wait.as_secs().max(1)))
 }
 
-fn with_retry(mut answer: Response<Body>, seconds: HeaderValue) -> Response<Body> {
+pub(super) fn with_retry(mut answer: Response<Body>, seconds: HeaderValue) -> Response<Body> {
     answer.headers_mut().insert(RETRY_AFTER, seconds);
     answer
 }

@@ -3,16 +3,23 @@
 //! `public` is for the outside world, `admin` never is. HTML is in `templates/` only, words in `locales/`.
 
 mod admin;
+mod codes;
 mod confirm;
+mod desk;
+mod fields;
 mod form;
+mod letter;
 mod limits;
 mod locale;
 mod me;
 pub mod objection;
 mod page;
+mod preferences;
 mod problem;
 mod public;
 mod question;
+mod rights;
+mod room;
 mod samples;
 mod server;
 mod site;

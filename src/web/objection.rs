@@ -186,7 +186,8 @@ pub async fn holder(
     }))
 }
 
-pub(super) fn masked(address: &EmailAddress) -> String {
+/// Enough to see whose an address is for who knows it.
+pub fn masked(address: &EmailAddress) -> String {
     let first: String = address.local_part().chars().take(1).collect();
     format!("{first}…@{}", address.domain())
 }

@@ -22,11 +22,14 @@ use minijinja::context;
 use ring::error::Unspecified;
 
 use super::confirm;
+use super::desk::Desk;
 use super::form;
 use super::locale::Locale;
-use super::me::{self, Desk};
+use super::me;
 use super::objection::{self, Holder, Mechanism, Objection, Recorded};
 use super::page::{self, Sender, all_languages, sole_controller, topic_label};
+use super::preferences;
+use super::rights;
 use super::site::{Site, View};
 use super::subscribe::{self, Counter};
 use super::way_back;
@@ -37,6 +40,8 @@ use crate::store::{Store, StoreError};
 
 /// One-click bodies have 26 bytes; with multipart dress a few hundred.
 const LARGEST_BODY: usize = 8 * 1024;
+/// A page of choices has a few hundred bytes for each topic.
+const LARGEST_CHOICES: usize = 128 * 1024;
 /// As the gate asks it; no more is signed for strangers.
 const LONGEST_CHALLENGE: usize = 64;
 /// For the whole request, body and store included.
@@ -97,7 +102,13 @@ pub fn public_router(pages: PublicPages) -> Result<Router, Unspecified> {
     let form = || get(subscribe::show).post(subscribe::answer).options(subscribe::preflight);
     let counter = Arc::new(Counter::new(pages.clone()));
     let forms = Router::new().route("/subscribe/{controller}", form()).route("/subscribe/{controller}/{form}", form());
-    let shared = Router::new().route("/u/me", get(me::show).post(me::step)).with_state(desk);
+    let shared = Router::new().route("/u/me", get(me::show).post(me::step)).with_state(Arc::clone(&desk));
+    let own = Router::new()
+        .route("/p/me", get(preferences::show_me).post(preferences::step_me))
+        .route("/p/{token}", get(preferences::show).post(preferences::step))
+        .route("/rights/{controller}", get(rights::show).post(rights::post))
+        .layer(DefaultBodyLimit::max(LARGEST_CHOICES))
+        .with_state(desk);
     let router = Router::new()
         .route("/u/{token}", get(show).post(use_link))
         .route("/u/alive/{challenge}", get(alive))
@@ -107,6 +118,7 @@ pub fn public_router(pages: PublicPages) -> Result<Router, Unspecified> {
         .with_state(Arc::new(pages))
         .merge(shared)
         .merge(forms.with_state(counter))
+        .merge(own)
         .fallback(no_page)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))

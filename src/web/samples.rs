@@ -1,5 +1,7 @@
 //! What the pages are shown with when they are checked: every template, in every state it can be in.
 
+mod own;
+
 use fluent_bundle::FluentValue;
 use minijinja::{Value, context};
 
@@ -8,6 +10,7 @@ pub fn pages() -> Vec<(&'static str, Value)> {
     let mut pages = link_pages();
     pages.extend(me_pages());
     pages.extend(sign_up_pages());
+    pages.extend(own::pages());
     pages
 }
 
@@ -39,6 +42,18 @@ pub fn said() -> Vec<(&'static str, Vec<(&'static str, FluentValue<'static>)>)> 
         ("question-otherwise", question()),
         ("code-subject", vec![]),
         ("code-text", vec![("code", "123456".into()), ("page", "https://preferences.exemple.fr/u/me".into())]),
+        ("own-code-subject", vec![]),
+        ("own-code-text", vec![("code", "123456".into()), ("page", "https://preferences.exemple.fr/p/me".into())]),
+        ("rights-reply", vec![("sender", "Librairie Exemple".into()), ("page", "https://x.example/rights/c".into())]),
+        ("own-question", vec![("sender", "Librairie Exemple".into())]),
+        ("own-move-question", vec![("sender", "Librairie Exemple".into())]),
+        ("own-info-who", vec![("sender", "Librairie Exemple".into())]),
+        ("own-info-stop", vec![("sender", "Librairie Exemple".into())]),
+        ("own-info-privacy", vec![("sender", "Librairie Exemple".into())]),
+        ("own-limit-none", vec![]),
+        ("own-limit-day", vec![("count", 1.into())]),
+        ("own-limit-week", vec![("count", 1.into())]),
+        ("own-limit-month", vec![("count", 2.into())]),
     ]
 }
 

@@ -21,6 +21,8 @@ use crate::store::Store;
 
 mod link;
 mod me;
+mod preferences;
+mod rights;
 mod sign_up;
 mod way_back;
 

@@ -19,7 +19,7 @@ impl Site {
         format!("request={}", hidden(&page, "request"))
     }
 
-    fn last_code(&self) -> String {
+    pub fn last_code(&self) -> String {
         let text = self.letters.lock().unwrap().last().expect("a letter").text.clone();
         text.lines().map(str::trim).find(|line| line.len() == 6 && line.parse::<u32>().is_ok()).unwrap().to_owned()
     }
@@ -29,7 +29,7 @@ impl Site {
     }
 }
 
-fn hidden(page: &Answer, name: &str) -> String {
+pub fn hidden(page: &Answer, name: &str) -> String {
     let after = page.body.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap_or_else(|| panic!("{}", page.body));
     after.split('"').next().unwrap().to_owned()
 }

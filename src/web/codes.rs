@@ -22,6 +22,15 @@ const CODES: u32 = 1_000_000;
 /// Names a request in the page's form; unguessable, so that only who made it can try codes.
 type RequestId = [u8; 16];
 
+/// What a code is asked for; for anything else it is worth nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// To leave what comes by mail.
+    Leave,
+    /// To choose, and to see, move or erase what is known.
+    Own,
+}
+
 /// A code on its way.
 pub struct Issued {
     pub request: String,
@@ -43,6 +52,7 @@ pub enum Proof {
 
 struct Open {
     address: EmailAddress,
+    errand: Errand,
     tag: hmac::Tag,
     attempts_left: u8,
     until: Timestamp,
@@ -63,13 +73,14 @@ impl Codes {
         Ok(Codes { key, random, open: HashMap::new() })
     }
 
-    pub fn issue(&mut self, address: EmailAddress, now: Timestamp) -> Result<Issued, Unspecified> {
+    pub fn issue(&mut self, address: EmailAddress, errand: Errand, now: Timestamp) -> Result<Issued, Unspecified> {
         self.open.retain(|_, open| now < open.until);
         let mut id = RequestId::default();
         self.random.fill(&mut id)?;
         let code = self.digits()?;
         let open = Open {
             address,
+            errand,
             tag: hmac::sign(&self.key, &said(&id, &code)),
             attempts_left: ATTEMPTS,
             until: now + LIFETIME,
@@ -77,6 +88,13 @@ impl Codes {
         };
         self.open.insert(id, open);
         Ok(Issued { request: URL_SAFE_NO_PAD.encode(id), code })
+    }
+
+    /// Names a request that nobody made: a page that sent no code looks like one that did.
+    pub fn nobodys(&self) -> Result<String, Unspecified> {
+        let mut id = RequestId::default();
+        self.random.fill(&mut id)?;
+        Ok(URL_SAFE_NO_PAD.encode(id))
     }
 
     /// Evenly distributed: what lies in the incomplete last million is drawn again.
@@ -92,12 +110,15 @@ impl Codes {
     }
 
     /// The right code may be shown again, as a page is loaded again.
-    pub fn prove(&mut self, request: &str, code: &str, now: Timestamp) -> Proof {
+    pub fn prove(&mut self, request: &str, code: &str, errand: Errand, now: Timestamp) -> Proof {
         let Some(id) = read_id(request) else { return Proof::Over };
         let Some(open) = self.open.get_mut(&id).filter(|open| now < open.until) else {
             self.open.remove(&id);
             return Proof::Over;
         };
+        if open.errand != errand {
+            return Proof::Over;
+        }
         let digits: String = code.chars().filter(|character| !character.is_whitespace()).collect();
         if hmac::verify(&self.key, &said(&id, &digits), open.tag.as_ref()).is_ok() {
             open.until = (now + LIFETIME).min(open.at_most_until);
@@ -148,50 +169,56 @@ mod tests {
     #[test]
     fn the_code_proves_the_address_and_nothing_else_does() {
         let mut codes = Codes::new().unwrap();
-        let issued = codes.issue(anna(), moment(0)).unwrap();
+        let issued = codes.issue(anna(), Errand::Leave, moment(0)).unwrap();
         assert!(issued.code.len() == 6 && issued.code.bytes().all(|byte| byte.is_ascii_digit()));
-        let other = codes.issue(EmailAddress::parse("eve@x.example").unwrap(), moment(0)).unwrap();
+        let other = codes.issue(EmailAddress::parse("eve@x.example").unwrap(), Errand::Leave, moment(0)).unwrap();
         let spaced = format!(" {} {} ", &issued.code[..3], &issued.code[3..]);
         for code in [issued.code.clone(), spaced] {
-            assert_eq!(codes.prove(&issued.request, &code, moment(1)), Proof::Given(anna()));
+            assert_eq!(codes.prove(&issued.request, &code, Errand::Leave, moment(1)), Proof::Given(anna()));
         }
         for request in ["", "AAAA", "anna@x.example", &other.request[1..]] {
-            assert_eq!(codes.prove(request, &issued.code, moment(1)), Proof::Over);
+            assert_eq!(codes.prove(request, &issued.code, Errand::Leave, moment(1)), Proof::Over);
         }
-        assert_eq!(codes.prove(&issued.request, "", moment(1)), Proof::Wrong { attempts_left: 4 });
+        assert_eq!(codes.prove(&issued.request, &issued.code, Errand::Own, moment(1)), Proof::Over, "asked to leave");
+        assert_eq!(codes.prove(&codes.nobodys().unwrap(), &issued.code, Errand::Leave, moment(1)), Proof::Over);
+        assert_eq!(codes.prove(&issued.request, "", Errand::Leave, moment(1)), Proof::Wrong { attempts_left: 4 });
     }
 
     #[test]
     fn after_five_wrong_codes_the_right_one_is_too_late() {
         let mut codes = Codes::new().unwrap();
-        let issued = codes.issue(anna(), moment(0)).unwrap();
+        let issued = codes.issue(anna(), Errand::Leave, moment(0)).unwrap();
         for attempts_left in (1..ATTEMPTS).rev() {
-            let proof = codes.prove(&issued.request, &wrong(&issued.code), moment(0));
+            let proof = codes.prove(&issued.request, &wrong(&issued.code), Errand::Leave, moment(0));
             assert_eq!(proof, Proof::Wrong { attempts_left });
         }
-        assert_eq!(codes.prove(&issued.request, &wrong(&issued.code), moment(0)), Proof::Over);
-        assert_eq!(codes.prove(&issued.request, &issued.code, moment(0)), Proof::Over);
+        assert_eq!(codes.prove(&issued.request, &wrong(&issued.code), Errand::Leave, moment(0)), Proof::Over);
+        assert_eq!(codes.prove(&issued.request, &issued.code, Errand::Leave, moment(0)), Proof::Over);
     }
 
     #[test]
     fn a_code_lives_fifteen_minutes_and_its_page_as_long_again() {
         let mut codes = Codes::new().unwrap();
-        let late = codes.issue(anna(), moment(0)).unwrap();
-        assert_eq!(codes.prove(&late.request, &late.code, moment(15)), Proof::Over);
-        let used = codes.issue(anna(), moment(0)).unwrap();
+        let late = codes.issue(anna(), Errand::Leave, moment(0)).unwrap();
+        assert_eq!(codes.prove(&late.request, &late.code, Errand::Leave, moment(15)), Proof::Over);
+        let used = codes.issue(anna(), Errand::Leave, moment(0)).unwrap();
         for minute in [14, 28, 42, 56] {
-            assert_eq!(codes.prove(&used.request, &used.code, moment(minute)), Proof::Given(anna()), "{minute}");
+            assert_eq!(
+                codes.prove(&used.request, &used.code, Errand::Leave, moment(minute)),
+                Proof::Given(anna()),
+                "{minute}"
+            );
         }
-        assert_eq!(codes.prove(&used.request, &used.code, moment(60)), Proof::Over);
+        assert_eq!(codes.prove(&used.request, &used.code, Errand::Leave, moment(60)), Proof::Over);
     }
 
     #[test]
     fn what_is_over_takes_no_room() {
         let mut codes = Codes::new().unwrap();
         for _ in 0..100 {
-            codes.issue(anna(), moment(0)).unwrap();
+            codes.issue(anna(), Errand::Leave, moment(0)).unwrap();
         }
-        let last = codes.issue(anna(), moment(15)).unwrap();
+        let last = codes.issue(anna(), Errand::Leave, moment(15)).unwrap();
         assert_eq!(codes.open.len(), 1);
         codes.forget(&last.request);
         assert_eq!(codes.open.len(), 0);
