@@ -28,6 +28,7 @@ done-everything = You will receive no more advertising from { $sender }.
 done-topics = You will receive no more messages from { $sender } about:
 done-address = The message was addressed to { $address }.
 done-not-mine = { $sender } learns that this address is not that of its customer. Until that is put right, messages about orders or bills may still arrive.
+done-preferences = Choose what you receive and how often
 
 ## A link that names nobody
 

@@ -251,6 +251,8 @@ impl Wish {
 /// A link that opened, with what is needed to speak about it.
 struct Link<'a> {
     pages: &'a PublicPages,
+    /// As it stands in the link.
+    text: &'a str,
     token: UnsubscribeToken,
     policy: Arc<Policy>,
     locale: Locale,
@@ -258,7 +260,7 @@ struct Link<'a> {
 
 impl<'a> Link<'a> {
     /// Else the page that says that it is none.
-    fn open(pages: &'a PublicPages, text: &str, headers: &HeaderMap) -> Result<Link<'a>, Box<Response<Body>>> {
+    fn open(pages: &'a PublicPages, text: &'a str, headers: &HeaderMap) -> Result<Link<'a>, Box<Response<Body>>> {
         let policy = (pages.policy)();
         let token = UnsubscribeToken::open(text, &pages.sealing_keys).map_err(|error| {
             tracing::info!(%error, "unsubscribe link refused");
@@ -266,7 +268,7 @@ impl<'a> Link<'a> {
         })?;
         let languages = policy.controllers.get(&token.controller).map(|controller| controller.languages.clone());
         let locale = pages.site.locale(headers, &languages.unwrap_or_default());
-        Ok(Link { pages, token, policy, locale })
+        Ok(Link { pages, text, token, policy, locale })
     }
 
     fn controller(&self) -> Option<&Controller> {
@@ -347,8 +349,11 @@ impl<'a> Link<'a> {
         }
         let everything = topics.is_empty();
         tracing::info!(controller, mechanism = mechanism.as_str(), everything, wrong_address, "unsubscribed");
+        // Who presses a button reads on; a mail program does not.
+        let reads_on = mechanism == Mechanism::LinkPage && !wrong_address;
+        let preferences = reads_on.then(|| format!("{}/p/{}", self.pages.site.base(), self.text));
         let (sender, topics, masked) = (self.sender(), self.labels(&topics), &holder.masked);
-        self.answer(StatusCode::OK, "done.html", context! { sender, topics, masked, wrong_address })
+        self.answer(StatusCode::OK, "done.html", context! { sender, topics, masked, wrong_address, preferences })
     }
 
     fn unavailable(&self, mechanism: Mechanism, error: &StoreError) -> Response<Body> {

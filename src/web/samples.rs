@@ -63,8 +63,11 @@ fn link_pages() -> Vec<(&'static str, Value)> {
     vec![
         ("ask.html", context! { sender, topics, again => () }),
         ("ask.html", context! { sender, topics => [""; 0], again => context! { day => "2026-05-15", second => 0 } }),
-        ("done.html", context! { sender, topics, masked => "a…@exemple.fr", wrong_address => false }),
-        ("done.html", context! { sender, topics => [""; 0], masked => (), wrong_address => true }),
+        (
+            "done.html",
+            context! { sender, topics, masked => "a…@exemple.fr", wrong_address => false, preferences => "/p/x" },
+        ),
+        ("done.html", context! { sender, topics => [""; 0], masked => (), wrong_address => true, preferences => () }),
         ("back.html", context! { step => "ask", sender, topics, day => "2026-05-15", masked => "a…@exemple.fr" }),
         ("back.html", context! { step => "done", sender, topics => [""; 0], day => "2026-05-15", masked => "a…@x.fr" }),
         ("no_link.html", context! {}),

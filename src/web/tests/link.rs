@@ -209,3 +209,15 @@ async fn an_address_that_is_not_theirs_gets_no_advertising_and_is_to_be_correcte
     site.erase("anna@x.example").await;
     assert!(reader.said_against().unwrap().is_empty(), "of the erased nothing is told");
 }
+
+#[tokio::test]
+async fn behind_a_button_the_page_leads_on_to_the_preferences_by_the_same_token() {
+    let site = Site::start().await;
+    let contact = site.opted_in("anna@x.example", "2026-01-01T00:00:00Z").await;
+    let token = site.token("anna@x.example", contact);
+    let link = format!("href=\"&#x2f;p&#x2f;{token}\"");
+    assert!(!site.post(&token, ONE_CLICK).await.body.contains(&link), "nobody reads that answer");
+    assert!(site.post(&token, "scope=everything").await.body.contains(&link));
+    assert_eq!(site.request("GET", &format!("/p/{token}"), "", "").await.status, 200);
+    assert!(!site.post(&token, "scope=not-mine").await.body.contains(&link), "these are somebody else's");
+}
