@@ -10,7 +10,7 @@ use std::thread;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use support::gate::POLICY;
-use support::http::request;
+use support::http::{form, request};
 use support::peers::until;
 use support::{DEADLINE, Gate, Upstream};
 
@@ -148,6 +148,19 @@ fn once(gate: &Gate, is_so: impl Fn(&Value) -> bool) -> Value {
 
 fn notes(gate: &Gate) -> String {
     gate.journal()[0]["notes"].to_string()
+}
+
+#[test]
+fn who_leaves_by_the_page_of_choices_leaves_at_the_mailer_too() {
+    let (upstream, mailer) = (Upstream::start(), Mailer::start(|_| "200 OK"));
+    let gate = gate(&upstream, REACHABLE);
+    assert!(relay(&gate, &[ANNA], &mailer.newsletter()).starts_with("250"));
+    let page = copy(&upstream).1.replace("/u/", "/p/");
+    let answer = form(gate.listener("web.public"), &page, "", &[("step", "off")]);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let asked = &mailer.wait_for(1)[0];
+    assert!(asked.starts_with("POST /leave?who=42&list=7 HTTP/1.1\r\n"), "{asked}");
+    once(&gate, |row| row["done"] == true);
 }
 
 #[test]

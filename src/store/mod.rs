@@ -218,9 +218,15 @@ impl Store {
     }
 
     /// Records all of these or none, with [`StoreError::Overtaken`] where anything was recorded of the people they are
-    /// about after the event of number `seen`. Resolves with the number of the last.
-    pub async fn record_events(&self, events: Vec<ConsentEvent>, seen: i64) -> Result<i64, StoreError> {
-        self.write(Change::Events { events, seen }).await
+    /// about after the event of number `seen`. Resolves with the number of the last. `left_through`: the link that a no
+    /// among them was said through, which is passed on to the mailer in the same transaction.
+    pub async fn record_events(
+        &self,
+        events: Vec<ConsentEvent>,
+        seen: i64,
+        left_through: Option<LinkKey>,
+    ) -> Result<i64, StoreError> {
+        self.write(Change::Events { events, seen, left_through }).await
     }
 
     /// Somebody was given what is known of them; the number of the act.

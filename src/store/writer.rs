@@ -44,7 +44,7 @@ pub enum Change {
     Outcome(Box<Outcome>),
     Event(Box<ConsentEvent>),
     Forget { erase: Box<ConsentEvent>, seen: i64 },
-    Events { events: Vec<ConsentEvent>, seen: i64 },
+    Events { events: Vec<ConsentEvent>, seen: i64, left_through: Option<LinkKey> },
     Suppress(Suppress),
     Delivery { key: [u8; 32], copy: Copy },
     Release { reference: String },
@@ -294,7 +294,13 @@ fn write_one(step: Savepoint<'_>, chain: &mut Chain<'_>, change: &Change, now: T
             true => Ok(0),
             false => events::append(&step, chain, erase, now).map(|appended| appended.seq),
         },
-        Change::Events { events, seen } => events::append_all(&step, chain, events, *seen, now),
+        Change::Events { events, seen, left_through } => {
+            let last = events::append_all(&step, chain, events, *seen, now);
+            match left_through {
+                Some(link) => last.and_then(|last| hand_on::queue(&step, link, now).map(|()| last)),
+                None => last,
+            }
+        }
         Change::Suppress(objection) => events::suppress(&step, chain, objection, now).map(|()| 0),
         Change::Delivery { key, copy } => write_delivery(&step, key, copy, now).map(|()| 0),
         Change::Release { reference } => sending::release(&step, reference, None).map(|()| 0),

@@ -295,7 +295,10 @@ impl Room<'_> {
                 let nobody = EmailAddress::parse(NOBODY).map_err(|error| StoreError::Failed(error.to_string()))?;
                 let (_, settled) = settle(&self.whom(&nobody, &known), &said);
                 if let (Some(topics), Guest::Link { token, .. }) = (left(&settled), &self.guest) {
-                    store.suppress(self.mark(token, topics)).await?;
+                    match self.guest.leaves_through(Some(&topics)) {
+                        Some(link) => store.suppress_through(self.mark(token, topics), link).await?,
+                        None => store.suppress(self.mark(token, topics)).await?,
+                    }
                 }
                 return Ok(settled);
             };
@@ -305,7 +308,7 @@ impl Room<'_> {
             }
             store.keep_text(wording.kept(self.now())).await?;
             let count = events.len();
-            match store.record_events(events, seen).await {
+            match store.record_events(events, seen, self.guest.leaves_through(left(&settled).as_deref())).await {
                 Err(StoreError::Overtaken) if tries.next().is_some() => {}
                 Err(error) => return Err(error),
                 Ok(_) => {

@@ -195,7 +195,7 @@ impl Room<'_> {
         };
         let objection = ConsentEvent { mechanism: Some("preference_centre".to_owned()), ..event(EventType::Object) };
         let events = keep_mark.then_some(objection).into_iter().chain([event(EventType::Erase)]).collect();
-        match self.desk.pages.store.record_events(events, i64::MAX).await {
+        match self.desk.pages.store.record_events(events, i64::MAX, None).await {
             Ok(_) => {
                 tracing::info!(controller = self.controller, "erased at the person's request");
                 self.answer(StatusCode::OK, "own_done.html", context! { done => "erased" })

@@ -18,11 +18,12 @@ use super::objection;
 use super::page::{Sender, sole_controller, topic_label};
 use super::public::RETRY_AFTER_SECONDS;
 use super::site::View;
+use crate::consent::scope;
 use crate::consent::state::Consulted;
 use crate::consent::token::UnsubscribeToken;
 use crate::policy::rules::{Controller, Policy};
 use crate::smtp::address::EmailAddress;
-use crate::store::StoreError;
+use crate::store::{LinkKey, StoreError};
 
 /// How somebody came in, and as whom.
 #[derive(Clone)]
@@ -41,6 +42,15 @@ impl Guest {
             Guest::Link { address, .. } => address.as_ref(),
             Guest::Reader { address, .. } => Some(address),
         }
+    }
+
+    /// The link through which what its message was about is left with these topics (none: everything), as the mailer
+    /// behind it is to hear.
+    pub fn leaves_through(&self, left: Option<&[String]>) -> Option<LinkKey> {
+        let (Guest::Link { token, .. }, Some(left)) = (self, left) else { return None };
+        let touches = |topic: &String| left.iter().any(|left| scope::reaches(left, topic));
+        let concerns = left.is_empty() || token.topics.iter().any(touches);
+        concerns.then(|| LinkKey::of(token))
     }
 
     pub fn source(&self) -> &'static str {

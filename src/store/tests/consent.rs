@@ -261,10 +261,10 @@ async fn what_is_chosen_together_is_recorded_together_or_not_at_all() {
     // Her other spelling said no after what she chose was read; somebody else's no is none of hers.
     store.record_event(said("object", "anna+shop@x.example")).await.unwrap();
     let seen = store.record_event(said("object", "eve@x.example")).await.unwrap();
-    assert_eq!(store.record_events(chosen(), first).await, Err(StoreError::Overtaken));
+    assert_eq!(store.record_events(chosen(), first, None).await, Err(StoreError::Overtaken));
     let mut reader = store.reader().unwrap();
     assert_eq!(reader.events_after(0, 10).unwrap().len(), 3, "nothing was written");
-    assert_eq!(store.record_events(chosen(), seen).await, Ok(seen + 2));
+    assert_eq!(store.record_events(chosen(), seen, None).await, Ok(seen + 2));
     assert_eq!(reader.events_after(seen, 10).unwrap().len(), 2);
-    assert_eq!(store.record_events(vec![said("opt_in", "new@x.example")], 0).await, Ok(seen + 3));
+    assert_eq!(store.record_events(vec![said("opt_in", "new@x.example")], 0, None).await, Ok(seen + 3));
 }

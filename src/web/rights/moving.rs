@@ -97,7 +97,7 @@ impl Room<'_> {
         let moving = Moving { from: self.whom(old, &known), to: self.whom(new, &known_of_new), agreed: &agreed };
         let events = moving.events(&said);
         self.desk.pages.store.keep_text(wording.kept(self.now())).await?;
-        self.desk.pages.store.record_events(events, seen).await?;
+        self.desk.pages.store.record_events(events, seen, None).await?;
         tracing::info!(controller = self.controller, "moved to a new address at the person's request");
         Ok(())
     }
