@@ -3,9 +3,13 @@
 
 mod support;
 
+use consentry::consent::stamp::stamp;
+use consentry::consent::token::SealingKeys;
+use jiff::{SignedDuration, Timestamp};
+use mail_parser::MessageParser;
 use serde_json::json;
 use support::browser::{Browser, Driver, View, has_axe};
-use support::{Gate, Upstream};
+use support::{Gate, Message, Upstream};
 
 const ANNA: &str = "anna@x.example";
 const TAB: &str = "\u{e004}";
@@ -62,6 +66,18 @@ impl Stage {
         let content = self.upstream.record().accepted().last().unwrap().content.clone();
         let text = String::from_utf8(content).unwrap();
         text.lines().map(str::trim).find(|line| line.len() == 6 && line.parse::<u32>().is_ok()).unwrap().to_owned()
+    }
+
+    /// The path of the link in the mail that asks this person to confirm.
+    fn question(&self, to: &str) -> String {
+        let asked = |message: &&&Message| message.to.iter().any(|recipient| recipient.contains(to));
+        let record = self.upstream.wait_for("the question", |record| record.accepted().iter().any(|one| asked(&one)));
+        let accepted = record.accepted();
+        let mail = accepted.iter().find(asked).unwrap();
+        let read = MessageParser::default().parse(&mail.content).unwrap();
+        let text = read.body_text(0).unwrap().into_owned();
+        let link = text.split_whitespace().find_map(|word| word.strip_prefix("http://127.0.0.1:8080"));
+        link.unwrap_or_else(|| panic!("{text}")).to_owned()
     }
 
     /// The path of the link in a newsletter to this person.
@@ -181,4 +197,45 @@ fn a_person_without_scripts_and_without_a_mouse_leaves() {
     assert!(browser.text().contains("Book offers"), "{}", browser.text());
     let history = stage.gate.run_command(&["contact", "history", ANNA, "--json"]);
     assert!(history.contains("\"object\""), "{history}");
+}
+
+#[test]
+fn signing_up_and_confirming_has_no_barriers() {
+    in_every_look(&Stage::set(), |stage, browser| {
+        let newcomer = format!("new-{}", reader(&browser.view));
+        browser.visit(&stage.page("/subscribe/shop"));
+        look_at(browser, "subscribe");
+        // A person takes longer than this test.
+        let keys = SealingKeys::new(vec![[7; 32]]).unwrap();
+        let stamp = stamp(&keys, "shop", Timestamp::now() - SignedDuration::from_mins(1));
+        browser.evaluate(&format!("document.querySelector('[name=stamp]').value = '{stamp}';"));
+        browser.enter("address", &newcomer);
+        browser.click("[name='topic']");
+        browser.click("button.first");
+        look_at(browser, "subscribed");
+        browser.visit(&stage.page(&stage.question(&newcomer)));
+        look_at(browser, "confirm");
+        browser.click("button.first");
+        look_at(browser, "confirmed");
+    });
+}
+
+#[test]
+fn saying_which_address_one_reads_has_no_barriers() {
+    in_every_look(&Stage::set(), |stage, browser| {
+        browser.visit(&stage.page("/u/me"));
+        look_at(browser, "me");
+        browser.enter("address", "no address");
+        browser.click("button.first");
+        look_at(browser, "me-problem");
+        browser.enter("address", &reader(&browser.view));
+        browser.click("button.first");
+        look_at(browser, "me-code");
+        browser.enter("code", &stage.code());
+        browser.click("button.first");
+        look_at(browser, "me-choice");
+        browser.click("[name='leave']");
+        browser.click("button.first");
+        look_at(browser, "me-left");
+    });
 }
