@@ -232,7 +232,8 @@ async fn everybody_gets_the_same_answer() {
 async fn what_is_not_a_persons_answer_changes_nothing() {
     let site = site().await;
     let good = [("address", ANNA), ("topic", "offers/books")];
-    let table: [(&[(&str, &str)], u16, &str); 5] = [
+    type Fields<'a> = &'a [(&'a str, &'a str)];
+    let table: [(Fields<'_>, u16, &str); 5] = [
         (&[("address", "anna"), ("topic", "offers/books")], 400, "no address"),
         (&[("address", "a%b@x.example"), ("topic", "offers/books")], 400, "no address"),
         (&[("topic", "offers/books")], 400, "no address"),
@@ -487,9 +488,9 @@ async fn a_shop_asks_for_the_wording_and_sends_the_answer_as_json() {
 #[tokio::test]
 async fn what_a_clerk_noted_is_confirmed_by_the_persons_own_tick() {
     let site = site().await;
-    let at = Some(Timestamp::now());
+    let at = Timestamp::now();
     let noted = ConsentEvent {
-        at,
+        at: Some(at),
         topics: Some(vec!["offers/books".to_owned(), "music".to_owned()]),
         mechanism: Some("oral_delegated".to_owned()),
         actor: Some(Actor::Delegate),
@@ -497,7 +498,7 @@ async fn what_a_clerk_noted_is_confirmed_by_the_persons_own_tick() {
         ..ConsentEvent::new(address(ANNA), "c", EventType::OptIn)
     };
     let seq = site.store.record_event(noted.clone()).await.unwrap();
-    let request = RecordedEvent::new(seq, noted, at.unwrap());
+    let request = RecordedEvent::new(seq, noted, at);
     let questions = Questions {
         site: Arc::new(crate::web::Site::shipped("https://c.example")),
         sealing_keys: sealing_keys(),
@@ -505,7 +506,7 @@ async fn what_a_clerk_noted_is_confirmed_by_the_persons_own_tick() {
         base_url: "https://c.example".to_owned(),
     };
     let policy = site.policy.lock().unwrap().clone();
-    let mailing = questions.mailing(&policy, &request, "en", false, at.unwrap()).unwrap();
+    let mailing = questions.mailing(&policy, &request, "en", false, at).unwrap();
     assert_eq!((mailing.kind, mailing.controller.as_deref()), ("doi_request", Some("c")));
     site.letters.lock().unwrap().push(mailing.letter);
     let link = site.link();
