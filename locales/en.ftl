@@ -27,6 +27,7 @@ ask-not-mine = This is not my address
 done-everything = You will receive no more advertising from { $sender }.
 done-topics = You will receive no more messages from { $sender } about:
 done-address = The message was addressed to { $address }.
+done-choices = Choose what you receive, and how often
 done-not-mine = { $sender } learns that this address is not that of its customer. Until that is put right, messages about orders or bills may still arrive.
 done-preferences = Choose what you receive and how often
 
@@ -200,7 +201,7 @@ own-title = Your choices
 own-heading = Your choices with { $sender }
 own-for = They are about messages to { $address }.
 own-left = You receive no advertising from { $sender }. Nothing changes unless you tick a topic.
-own-topics = What you receive by e-mail
+own-topics = What you receive
 own-question = I want { $sender } to send me advertising by e-mail about the topics I tick, and none about the others. I can change this at any time.
 own-includes = Includes { $topics }: switched off with it.
 own-ground-customer = Sent to you as a customer, without your consent being needed. Untick it and it ends.
@@ -208,7 +209,7 @@ own-ground-professional = Sent to you because of your work. Untick it and it end
 own-ground-generic = Sent because this is the address of a firm. Untick it and it ends.
 own-ground-non_commercial = Sent to you as a supporter. Untick it and it ends.
 own-limit-of = How often: { $topic }
-own-limit-none = as often as the sender writes
+own-limit-none = no limit
 own-limit-day = { $count ->
     [1] once a day at most
    *[other] { $count } times a day at most
@@ -225,7 +226,7 @@ own-how-often = How often, and when not
 own-limit-all = All topics together
 own-pause = No advertising before this day
 own-pause-hint = Leave it empty for no pause. A year is the longest; for no end, switch everything off.
-own-channels = Other ways to reach you
+own-channels = Other ways
 own-channels-hint = Recorded for { $sender }, who has to respect it there too. A tick is a preference and does not replace the consent they need for text messages.
 own-channel-sms = Text message (SMS)
 own-channel-phone = Telephone

@@ -27,6 +27,7 @@ ask-not-mine = Ce n’est pas mon adresse
 done-everything = Vous ne recevrez plus de publicité de { $sender }.
 done-topics = Vous ne recevrez plus de messages de { $sender } sur :
 done-address = Le message était adressé à { $address }.
+done-choices = Choisir ce que vous recevez, et à quel rythme
 done-not-mine = { $sender } apprend que cette adresse n’est pas celle de son client. Tant que ce n’est pas corrigé, des messages sur des commandes ou des factures peuvent encore arriver.
 done-preferences = Choisir ce que vous recevez et à quel rythme
 
@@ -200,7 +201,7 @@ own-title = Vos choix
 own-heading = Vos choix avec { $sender }
 own-for = Ils concernent les messages envoyés à { $address }.
 own-left = Vous ne recevez aucune publicité de { $sender }. Rien ne change tant que vous ne cochez pas un thème.
-own-topics = Ce que vous recevez par e-mail
+own-topics = Ce que vous recevez
 own-question = Je veux que { $sender } m’envoie par e-mail de la publicité sur les thèmes que je coche, et aucune sur les autres. Je peux changer d’avis à tout moment.
 own-includes = Comprend { $topics } : désactivé avec lui.
 own-ground-customer = Envoyé parce que vous êtes client ; votre accord n’est pas nécessaire. Décochez et cela s’arrête.
@@ -208,7 +209,7 @@ own-ground-professional = Envoyé en raison de votre métier. Décochez et cela 
 own-ground-generic = Envoyé parce que cette adresse est celle d’une entreprise. Décochez et cela s’arrête.
 own-ground-non_commercial = Envoyé parce que vous soutenez l’association. Décochez et cela s’arrête.
 own-limit-of = Rythme : { $topic }
-own-limit-none = au rythme de l’expéditeur
+own-limit-none = sans limite
 own-limit-day = { $count ->
     [1] une fois par jour au plus
    *[other] { $count } fois par jour au plus
@@ -225,7 +226,7 @@ own-how-often = À quel rythme, et quand jamais
 own-limit-all = Tous thèmes confondus
 own-pause = Aucune publicité avant ce jour
 own-pause-hint = Laissez vide pour aucune pause. Un an au plus ; sans fin, désactivez tout.
-own-channels = Autres moyens de vous joindre
+own-channels = Autres moyens
 own-channels-hint = Noté pour { $sender }, qui doit en tenir compte là aussi. Une case cochée est une préférence ; elle ne remplace pas l’accord nécessaire pour les SMS.
 own-channel-sms = SMS
 own-channel-phone = Téléphone

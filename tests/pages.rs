@@ -158,9 +158,11 @@ fn choosing_what_to_receive_has_no_barriers() {
         look_at(browser, "preferences");
         browser.click("[name='on']");
         browser.click("button.first");
+        browser.wait_for("main:not(:has(select))");
         look_at(browser, "preferences-saved");
         browser.visit(&stage.page(&link));
         browser.click("[value='off']");
+        browser.wait_for("main:not(:has(select))");
         look_at(browser, "preferences-off");
     });
 }
@@ -172,15 +174,20 @@ fn the_page_of_rights_and_what_lies_behind_the_code_have_no_barriers() {
         look_at(browser, "rights");
         browser.enter("address", &reader(&browser.view));
         browser.click("button.first");
+        browser.wait_for("[name='code']");
         look_at(browser, "rights-code");
         browser.enter("code", &stage.code());
         browser.click("button.first");
+        browser.wait_for("[value='erase']");
         look_at(browser, "rights-data");
         browser.click("[value='erase']");
+        browser.wait_for("[value='erase-now']");
         look_at(browser, "rights-erase");
         browser.click("[value='data']");
-        browser.enter("address", "new@x.example");
+        browser.wait_for("[name='address']");
+        browser.enter("address", &format!("new-{}", reader(&browser.view)));
         browser.click("[value='move']");
+        browser.wait_for("[name='new-code']");
         look_at(browser, "rights-move");
     });
 }

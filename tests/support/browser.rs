@@ -141,6 +141,12 @@ impl Browser<'_> {
         self.runtime.block_on(click).unwrap_or_else(|error| panic!("{selector}: {error}\n{}", self.text()));
     }
 
+    /// Until the page has this: one that is left is still there for a moment.
+    pub fn wait_for(&self, selector: &str) {
+        let found = async { self.client.wait().for_element(Locator::Css(selector)).await.map(drop) };
+        self.runtime.block_on(found).unwrap_or_else(|error| panic!("{selector}: {error}\n{}", self.text()));
+    }
+
     /// Clicks the first button or link whose text has this in it.
     pub fn press(&self, label: &str) {
         let any = format!(
