@@ -27,7 +27,6 @@ ask-not-mine = This is not my address
 done-everything = You will receive no more advertising from { $sender }.
 done-topics = You will receive no more messages from { $sender } about:
 done-address = The message was addressed to { $address }.
-done-choices = Choose what you receive, and how often
 done-not-mine = { $sender } learns that this address is not that of its customer. Until that is put right, messages about orders or bills may still arrive.
 done-preferences = Choose what you receive and how often
 

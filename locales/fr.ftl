@@ -27,7 +27,6 @@ ask-not-mine = Ce n’est pas mon adresse
 done-everything = Vous ne recevrez plus de publicité de { $sender }.
 done-topics = Vous ne recevrez plus de messages de { $sender } sur :
 done-address = Le message était adressé à { $address }.
-done-choices = Choisir ce que vous recevez, et à quel rythme
 done-not-mine = { $sender } apprend que cette adresse n’est pas celle de son client. Tant que ce n’est pas corrigé, des messages sur des commandes ou des factures peuvent encore arriver.
 done-preferences = Choisir ce que vous recevez et à quel rythme
 

@@ -146,6 +146,7 @@ fn leaving_through_the_link_has_no_barriers() {
         browser.visit(&stage.page(&stage.link(&reader(&browser.view))));
         look_at(browser, "leave");
         browser.click("button");
+        browser.wait_for("main:not(:has([value='topics']))");
         look_at(browser, "left");
     });
 }
@@ -201,6 +202,7 @@ fn a_person_without_scripts_and_without_a_mouse_leaves() {
     browser.keep_picture("leave");
     browser.type_keys(TAB);
     browser.type_keys(ENTER);
+    browser.wait_for("main:not(:has([value='topics']))");
     assert!(browser.text().contains("Book offers"), "{}", browser.text());
     let history = stage.gate.run_command(&["contact", "history", ANNA, "--json"]);
     assert!(history.contains("\"object\""), "{history}");
@@ -219,10 +221,12 @@ fn signing_up_and_confirming_has_no_barriers() {
         browser.enter("address", &newcomer);
         browser.click("[name='topic']");
         browser.click("button.first");
+        browser.wait_for("main:not(:has([name='address']))");
         look_at(browser, "subscribed");
         browser.visit(&stage.page(&stage.question(&newcomer)));
         look_at(browser, "confirm");
         browser.click("button.first");
+        browser.wait_for("main:not(:has([name='confirm']))");
         look_at(browser, "confirmed");
     });
 }
@@ -234,15 +238,19 @@ fn saying_which_address_one_reads_has_no_barriers() {
         look_at(browser, "me");
         browser.enter("address", "no address");
         browser.click("button.first");
+        browser.wait_for("#problem");
         look_at(browser, "me-problem");
         browser.enter("address", &reader(&browser.view));
         browser.click("button.first");
+        browser.wait_for("[name='code']");
         look_at(browser, "me-code");
         browser.enter("code", &stage.code());
         browser.click("button.first");
+        browser.wait_for("[name='leave']");
         look_at(browser, "me-choice");
         browser.click("[name='leave']");
         browser.click("button.first");
+        browser.wait_for("main:not(:has([name='leave']))");
         look_at(browser, "me-left");
     });
 }
