@@ -1,5 +1,7 @@
 //! A posted form, held to what our own pages send: half an understood wish is none.
 
+use std::collections::HashSet;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
@@ -28,6 +30,8 @@ const SINGLE: [&str; 16] = [
 ];
 /// Boxes, and what was shown beside each.
 const REPEATED: [&str; 4] = ["shown", "on", "channel", "agreed"];
+/// A page of ours sends a few for each topic; each is looked for among all.
+const MOST_FIELDS: usize = 1000;
 /// Before the path of a topic.
 pub const LIMIT_OF: &str = "limit/";
 
@@ -46,12 +50,16 @@ impl Fields {
     }
 
     fn of(fields: Vec<(String, String)>) -> Option<Fields> {
-        let times = |name: &str| fields.iter().filter(|(other, _)| other == name).count();
-        let fits = |(name, _): &(String, String)| {
+        if fields.len() > MOST_FIELDS {
+            return None;
+        }
+        let mut seen = HashSet::new();
+        let mut fits = |(name, _): &(String, String)| {
             let once = SINGLE.contains(&name.as_str()) || name.starts_with(LIMIT_OF);
-            (once && times(name) == 1) || REPEATED.contains(&name.as_str())
+            (once && seen.insert(name.clone())) || REPEATED.contains(&name.as_str())
         };
-        fields.iter().all(fits).then_some(Fields(fields))
+        let all_fit = fields.iter().all(&mut fits);
+        all_fit.then_some(Fields(fields))
     }
 
     pub fn one(&self, name: &str) -> Option<&str> {
@@ -66,6 +74,13 @@ impl Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_fields_than_any_page_has_are_not_read() {
+        let shown = |count: usize| vec![("shown".to_owned(), "a".to_owned()); count];
+        assert!(Fields::of(shown(MOST_FIELDS)).is_some());
+        assert!(Fields::of(shown(MOST_FIELDS + 1)).is_none());
+    }
 
     #[test]
     fn a_form_that_no_page_of_ours_sends_is_none() {
