@@ -135,6 +135,27 @@ fn a_letter_with_the_token_ends_what_the_message_was_about_and_nothing_else() {
 }
 
 #[test]
+fn who_answers_a_message_that_was_passed_on_speaks_for_themselves() {
+    let upstream = Upstream::start();
+    let gate = gate(&upstream);
+    let token = token(&gate, &upstream);
+    let quoted = format!("From: ben@y.example\nSubject: please stop\n\nNo more.\n> https://p.example/u/{token}\n");
+    taken(&gate, "ben@y.example", OUT, &quoted);
+    assert_eq!(kinds(&gate, ANNA), ["opt_in"], "the quoted message was hers, the letter is not");
+    assert!(relay(&gate, BOOKS).starts_with("250"));
+}
+
+#[test]
+fn a_report_that_names_no_message_of_ours_waits_for_a_person() {
+    let upstream = Upstream::start();
+    let gate = gate(&upstream);
+    token(&gate, &upstream);
+    taken(&gate, "", REPORTS, &bounce(&failed(ANNA, "5.1.1"), ""));
+    assert_eq!(kinds(&gate, ANNA), ["opt_in"]);
+    assert_eq!(unclear(&gate).len(), 1);
+}
+
+#[test]
 fn a_letter_without_a_token_ends_everything_for_who_signs_it() {
     let upstream = Upstream::start();
     let gate = gate(&upstream);

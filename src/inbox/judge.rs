@@ -92,9 +92,15 @@ impl Judge<'_> {
 
     /// A letter to the unsubscribe address: the token says who and what, else who signs asks for everything.
     fn request(&self, request: &UnsubscribeRequest) -> Judgement {
+        let in_subject = self.open(&request.in_subject);
+        let is_quoted = in_subject.is_none();
         let in_body = if request.automatic { None } else { self.open(&request.in_body) };
-        if let Some(token) = self.open(&request.in_subject).or(in_body) {
+        if let Some(token) = in_subject.or(in_body) {
             let from_agrees = request.from.as_ref().map(|from| self.is_of(&token, from));
+            if let (true, Some(false), Some(from)) = (is_quoted, from_agrees, &request.from) {
+                // Who answers a message that was passed on speaks for themselves, not for whom it was sent to.
+                return Judgement::of("unsubscribed", vec![self.object(from, &token.controller)]);
+            }
             let (topics, controller) = (self.scope_of(&token), token.controller.clone());
             let who = Who::Letter { token, from_agrees };
             let objection = Objection {
@@ -225,10 +231,9 @@ impl Judge<'_> {
         if sent.is_empty() {
             return Ok(Sent::Nothing);
         }
-        let same: Vec<_> = match message_id {
-            Some(id) => sent.into_iter().filter(|mail| mail.message_id.as_deref() == Some(id)).collect(),
-            None => sent,
-        };
+        // A report that names no message of ours could be written by anybody about anybody.
+        let named = |sent: Option<&str>| message_id.is_some() && sent == message_id;
+        let same: Vec<_> = sent.into_iter().filter(|mail| named(mail.message_id.as_deref())).collect();
         if same.is_empty() {
             return Ok(Sent::Other);
         }

@@ -65,7 +65,17 @@ pub fn keep(db: &Connection, mail: &UnclearMail) -> Result<i64, StoreError> {
     for key in &mail.people {
         name.execute(params![id, key])?;
     }
-    drop_those(db, "id IN (SELECT id FROM unclear_mail ORDER BY id DESC LIMIT -1 OFFSET ?1)", MOST)?;
+    // Bounces go before what may be somebody's wish.
+    let dropped = drop_those(
+        db,
+        "id IN (SELECT id FROM unclear_mail
+                ORDER BY why LIKE 'request%' OR why LIKE '%complaint%' OR why LIKE 'feedback%' DESC, id DESC
+                LIMIT -1 OFFSET ?1)",
+        MOST,
+    )?;
+    if dropped > 0 {
+        tracing::warn!(dropped, "more unclear mail than is kept; see `consentry inbox list`");
+    }
     Ok(id)
 }
 
