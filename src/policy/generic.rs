@@ -45,6 +45,6 @@ fn names_a_function(classification: &Classification) -> bool {
 }
 
 pub fn desk<'a>(record: &Record<'a>) -> Option<Desk<'a>> {
-    let since = record.collections().last().or_else(|| record.contacts().next())?;
+    let since = record.sure_collections().last().or_else(|| record.contacts().next())?;
     Some(Desk { since, life: Lifetime::with_contacts(record, since.at) })
 }

@@ -39,7 +39,7 @@ pub fn friend<'a>(record: &Record<'a>) -> Option<Result<Friend<'a>, (Fact, i64)>
     if !record.policy.knobs.non_commercial || kind == ControllerKind::Company {
         return None;
     }
-    let collected = record.collections().last()?;
+    let collected = record.sure_collections().last()?;
     Some(match uninformed(record, collected) {
         Some(fact) => Err((fact, collected.seq)),
         None => Ok(Friend { collected, life: Lifetime::with_contacts(record, collected.at) }),

@@ -52,7 +52,7 @@ pub fn colleague<'a>(record: &Record<'a>, profile: &'a RecordedEvent) -> Result<
     if record.policy.knobs.b2b_mode == B2bMode::StrictConsent {
         return of_profile(Reason::ProStrict, Sentence::ProfessionalsConsent);
     }
-    let Some(collected) = record.collections().last() else {
+    let Some(collected) = record.sure_collections().last() else {
         return of_profile(Reason::ProNotInformed, Sentence::NeverCollected);
     };
     if let Some(fact) = uninformed(record, collected) {

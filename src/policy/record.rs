@@ -154,6 +154,15 @@ impl<'a> Record<'a> {
         self.own().filter(collected).filter(|recorded| self.has_happened(recorded))
     }
 
+    /// The same, without what a form was sent that nobody confirmed: alone it is no ground.
+    pub fn sure_collections(&self) -> impl Iterator<Item = &'a RecordedEvent> + '_ {
+        let unconfirmed = |collected: &RecordedEvent| {
+            let told = collected.event.evidence.as_ref().and_then(|evidence| evidence.get("unconfirmed"));
+            told.and_then(|told| told.as_bool()) == Some(true)
+        };
+        self.collections().filter(move |collected| !unconfirmed(collected))
+    }
+
     /// Not one that a clock ahead of ours dates into the future.
     pub fn has_happened(&self, recorded: &RecordedEvent) -> bool {
         !period::is_ahead(recorded.at, self.now)

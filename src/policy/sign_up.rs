@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::form::{Form, FormKind};
 use super::record::{Record, Request};
@@ -213,13 +213,18 @@ impl SignUp<'_> {
             .filter(|partners: &Vec<String>| !partners.is_empty())
     }
 
+    /// Nobody confirms a box to refuse, so anybody may have sent it in: it serves a sale that follows, and no more.
     fn collected(&self) -> ConsentEvent {
+        let mut event = self.event(EventType::Collected);
+        if let (FormKind::RefusalBox, Some(Value::Object(evidence))) = (self.form.kind, &mut event.evidence) {
+            evidence.insert("unconfirmed".to_owned(), json!(true));
+        }
         ConsentEvent {
             provenance: Some("direct_form".to_owned()),
             informed_at: Some(self.at),
             refusal_offered: Some(true),
             text_version: Some(self.text_version.to_owned()),
-            ..self.event(EventType::Collected)
+            ..event
         }
     }
 
