@@ -256,6 +256,7 @@ own-saved-on = You want to receive from { $sender }:
 own-saved-off = You no longer want to receive from { $sender }:
 own-saved-off-with-another = Off as well, since they belong to a topic you switched off:
 own-saved-not-yet = These begin only once you have confirmed them:
+own-saved-unproven = You had said no to these topics, so they stay off: a link may have been passed on. Ask for a code on the page of choices, and then switch them on again:
 own-saved-overtaken = These stay as they are. Something was said about them after you opened the page; open it again and choose anew:
 own-saved-wishes = How often, the pause or the other ways are noted.
 own-saved-wishes-overtaken = How often, the pause or the other ways were changed elsewhere after you opened the page and stay so; open it again and choose anew.

@@ -256,6 +256,7 @@ own-saved-on = Vous voulez recevoir de { $sender } :
 own-saved-off = Vous ne voulez plus recevoir de { $sender } :
 own-saved-off-with-another = Désactivé aussi, car compris dans un thème que vous avez désactivé :
 own-saved-not-yet = Ne commence qu’après votre confirmation :
+own-saved-unproven = Vous aviez dit non à ces thèmes, ils restent donc désactivés : un lien peut avoir été transmis. Demandez un code sur la page de vos choix, puis réactivez-les :
 own-saved-overtaken = Reste tel quel. Quelque chose a été dit à ce sujet après l’ouverture de la page ; rouvrez-la et choisissez de nouveau :
 own-saved-wishes = Le rythme, la pause ou les autres moyens sont notés.
 own-saved-wishes-overtaken = Le rythme, la pause ou les autres moyens ont été changés ailleurs après l’ouverture de la page et restent ainsi ; rouvrez-la et choisissez de nouveau.

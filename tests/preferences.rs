@@ -89,7 +89,15 @@ fn what_is_chosen_is_what_the_next_message_meets() {
     assert!(send_books(&gate, ANNA).contains("(OBJ_TOPIC)"));
 
     let page = request(gate.listener("web.public"), "GET", &path, "", "");
-    let saved = save(&gate, &path, &page, &["offers/books", "offers/music"], &[("limit", "1/month")]);
+    let saved = save(&gate, &path, &page, &["offers/books", "offers/music"], &[]);
+    assert_eq!(saved.status, 200, "{}", saved.body);
+    assert!(send_books(&gate, ANNA).contains("(OBJ_TOPIC)"), "a link may have been passed on");
+    let asked = post(&gate, &path, &[("step", "ask-code")]);
+    let (request_id, code) = (hidden(&asked, "request").remove(0), code_in(&upstream));
+    let proof = [("request", request_id.as_str()), ("code", code.as_str())];
+    let page = post(&gate, &path, &[&proof[..], &[("step", "choices")]].concat());
+    let more = [&proof[..], &[("limit", "1/month")]].concat();
+    let saved = save(&gate, &path, &page, &["offers/books", "offers/music"], &more);
     assert_eq!(saved.status, 200, "{}", saved.body);
     assert!(send_books(&gate, ANNA).contains("(FREQ_CAP)"), "two went already this month");
     let page = request(gate.listener("web.public"), "GET", &path, "", "");
@@ -98,7 +106,14 @@ fn what_is_chosen_is_what_the_next_message_meets() {
     assert_eq!(post(&gate, &path, &[("step", "off")]).status, 200);
     assert!(send_books(&gate, ANNA).contains("(OBJ_GLOBAL)"));
     let history = gate.run_command(&["contact", "history", ANNA, "--json"]);
-    for said in ["\"withdraw\"", "\"preference_centre\"", "\"frequency\"", "\"preferences:link\"", "\"preferences-"] {
+    for said in [
+        "\"withdraw\"",
+        "\"preference_centre\"",
+        "\"frequency\"",
+        "\"preferences:link\"",
+        "\"preferences:code\"",
+        "\"preferences-",
+    ] {
         assert!(history.contains(said), "no {said} in {history}");
     }
     gate.stop();

@@ -286,7 +286,12 @@ impl Room<'_> {
         left: impl Fn(&T) -> Option<Vec<String>>,
     ) -> Result<T, StoreError> {
         let version = wording.version();
-        let said = Said { source: self.guest.source(), text_version: &version, evidence: self.guest.evidence() };
+        let said = Said {
+            source: self.guest.source(),
+            text_version: &version,
+            evidence: self.guest.evidence(),
+            proven: matches!(self.guest, Guest::Reader { .. }),
+        };
         let store = &self.desk.pages.store;
         let mut tries = 0..TRIES;
         loop {
@@ -336,6 +341,7 @@ impl Room<'_> {
             off => self.labels(&settled.switched_off),
             off_with_another => self.labels(&settled.off_with_another),
             overtaken => self.labels(&settled.overtaken),
+            unproven => self.labels(&settled.unproven),
             not_yet => self.labels(&settled.not_yet),
             wishes_changed => settled.wishes_changed,
             wishes_overtaken => settled.wishes_overtaken,

@@ -55,6 +55,8 @@ pub struct Said<'a> {
     /// The wording that was shown.
     pub text_version: &'a str,
     pub evidence: Value,
+    /// Whether it is known who reads the mailbox. A link may have been passed on, and takes no objection back.
+    pub proven: bool,
 }
 
 /// What an answer comes to.
@@ -68,6 +70,8 @@ pub struct Settled {
     pub off_with_another: Vec<String>,
     /// Topics that stay as they are: something was said about them since the page was shown.
     pub overtaken: Vec<String>,
+    /// Topics that were objected to and stay off: only who reads the mailbox takes that back.
+    pub unproven: Vec<String>,
     /// Topics that were switched on and count only once something else has happened, as a confirmation has to.
     pub not_yet: Vec<String>,
     /// Something about frequency, pause or channels stays as it is: it was changed since the page was shown.
@@ -100,6 +104,7 @@ impl Answer {
                 }
                 (false, true) if topic.is_on() => {}
                 (false, true) if answer.shown != topic.mark => settled.overtaken.push(topic.path.clone()),
+                (false, true) if topic.objected && !said.proven => settled.unproven.push(topic.path.clone()),
                 (false, true) => settled.switched_on.push(topic.path.clone()),
                 _ => {}
             }

@@ -99,7 +99,7 @@ fn whom<'a>(address: &'a EmailAddress, consulted: &'a Consulted) -> Whom<'a> {
 }
 
 fn said() -> Said<'static> {
-    Said { source: "preferences:link", text_version: "preferences-1", evidence: json!({"proof": "link"}) }
+    Said { source: "preferences:link", text_version: "preferences-1", evidence: json!({"proof": "link"}), proven: true }
 }
 
 /// The page as it was sent, for somebody who changes nothing.

@@ -32,7 +32,8 @@ impl Room<'_> {
         if self.guest.address().is_some_and(|old| old.consent_key() == address.consent_key()) {
             return refused(StatusCode::BAD_REQUEST, Problem::SameAddress);
         }
-        match self.desk.send_code(&address, network, (&self.path, Errand::Own), &self.own_words()).await {
+        match self.desk.send_code(&address, network, (self.page_for_a_stranger(), Errand::Own), &self.own_words()).await
+        {
             Ok(request) => {
                 let pending = Pending { request: &request, problem: None, attempts_left: 0, agreed: &[] };
                 self.ask_new_code(StatusCode::OK, pending).await
@@ -42,6 +43,11 @@ impl Room<'_> {
                 None => self.unavailable(),
             },
         }
+    }
+
+    /// Where the code is asked for, without what led the person here: the new address may be mistyped.
+    fn page_for_a_stranger(&self) -> &str {
+        if self.path.starts_with("/p/") { "/p/me" } else { &self.path }
     }
 
     async fn ask_new_code(&self, status: StatusCode, pending: Pending<'_>) -> Response<Body> {
@@ -92,7 +98,7 @@ impl Room<'_> {
         let wording = Wording::of_moving(self, &consents_to_move(&self.whom(old, &known)));
         let version = wording.version();
         let evidence = serde_json::json!({ "proof": "code_by_mail", "moved": true });
-        let said = Said { source: "rights:code", text_version: &version, evidence };
+        let said = Said { source: "rights:code", text_version: &version, evidence, proven: true };
         let agreed: Vec<String> = agreed.iter().map(|topic| (*topic).to_owned()).collect();
         let moving = Moving { from: self.whom(old, &known), to: self.whom(new, &known_of_new), agreed: &agreed };
         let events = moving.events(&said);

@@ -47,7 +47,7 @@ fn saved() -> Vec<(&'static str, Value)> {
     let page = |unchanged: bool, is_proven: bool| {
         let labels = if unchanged { vec![] } else { vec!["Livres"] };
         let told = context! {
-            unchanged, on => labels, off => labels, off_with_another => labels, overtaken => labels,
+            unchanged, on => labels, off => labels, off_with_another => labels, overtaken => labels, unproven => labels,
             not_yet => labels, wishes_changed => !unchanged, wishes_overtaken => !unchanged,
         };
         ("preferences_saved.html", context! { ..told, ..guest(is_proven) })

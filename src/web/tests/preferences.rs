@@ -155,7 +155,7 @@ async fn an_objection_after_the_page_was_opened_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn everything_off_is_one_act_and_the_topics_can_be_chosen_anew() {
+async fn everything_off_is_one_act_and_only_who_reads_the_mailbox_takes_it_back() {
     let site = Site::start().await;
     let contact = site.agreed("anna@x.example", &["offers"]).await;
     let token = site.token("anna@x.example", contact);
@@ -167,6 +167,12 @@ async fn everything_off_is_one_act_and_the_topics_can_be_chosen_anew() {
     assert_eq!((objected.len(), objected[0].event.topics.as_ref()), (1, None));
     assert!(!site.may("anna@x.example", "offers/books"));
     let page = site.choices(&token).await;
+    let saved = site.choose(&token, &form(&page, &["offers/books"])).await;
+    assert!(saved.body.contains("so they stay off"), "{}", saved.body);
+    assert!(!site.may("anna@x.example", "offers/books"), "the link may have been passed on");
+    let asked = site.choose(&token, "step=ask-code").await;
+    let proof = format!("request={}&code={}", me::hidden(&asked, "request"), site.last_code());
+    let page = site.choose(&token, &format!("{proof}&step=choices")).await;
     let saved = site.choose(&token, &form(&page, &["offers/books"])).await;
     assert!(site.may("anna@x.example", "offers/books"), "{} {:?}", saved.body, site.history("anna@x.example"));
 }
