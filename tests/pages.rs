@@ -254,3 +254,19 @@ fn saying_which_address_one_reads_has_no_barriers() {
         look_at(browser, "me-left");
     });
 }
+
+#[test]
+fn a_person_without_scripts_chooses_and_sees_what_is_kept() {
+    let stage = Stage::set();
+    let Some(driver) = Driver::start() else { return };
+    let browser = driver.open(WITHOUT_SCRIPTS);
+    browser.visit(&stage.page(&stage.link(ANNA).replace("/u/", "/p/")));
+    browser.keep_picture("preferences");
+    browser.click("[name='on'][value='offers/books']");
+    browser.click("button.first");
+    browser.wait_for("main:not(:has(select))");
+    browser.keep_picture("preferences-saved");
+    assert!(browser.text().contains("Book offers"), "{}", browser.text());
+    let history = stage.gate.run_command(&["contact", "history", ANNA, "--json"]);
+    assert!(history.contains("\"preference_centre\""), "{history}");
+}
