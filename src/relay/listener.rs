@@ -39,32 +39,44 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 
 /// Accepts until draining begins, then waits for the sessions that are running.
 pub async fn run(worker: Rc<Worker>, door: Arc<Door>, listener: TcpListener, drain: Drain) {
+    accept(&door.settings.name, listener, drain.clone(), |sessions, tcp, peer| {
+        welcome(sessions, &worker, &door, tcp, peer, &drain);
+    })
+    .await;
+}
+
+/// Hands every client to `welcome`, which starts its session, until draining begins; then waits for those that run.
+pub async fn accept(
+    name: &str,
+    listener: TcpListener,
+    mut drain: Drain,
+    mut welcome: impl FnMut(&mut JoinSet<()>, TcpStream, SocketAddr),
+) {
     let mut sessions = JoinSet::new();
-    let mut leaving = drain.clone();
     loop {
         tokio::select! {
             biased;
-            () = leaving.draining() => break,
+            () = drain.draining() => break,
             accepted = listener.accept() => match accepted {
-                Ok((tcp, peer)) => welcome(&mut sessions, &worker, &door, tcp, peer, &drain),
+                Ok((tcp, peer)) => welcome(&mut sessions, tcp, peer),
                 Err(error) => {
-                    tracing::warn!(listener = door.settings.name, "a connection cannot be accepted: {error}");
+                    tracing::warn!(listener = name, "a connection cannot be accepted: {error}");
                     tokio::time::sleep(BACK_OFF).await;
                 }
             },
-            Some(ended) = sessions.join_next(), if !sessions.is_empty() => report_panic(&door, ended),
+            Some(ended) = sessions.join_next(), if !sessions.is_empty() => report_panic(name, ended),
         }
     }
     drop(listener);
     while let Some(ended) = sessions.join_next().await {
-        report_panic(&door, ended);
+        report_panic(name, ended);
     }
 }
 
-/// A panic ends one session, never the process (R99); upstream has seen no final dot.
-fn report_panic(door: &Door, ended: Result<(), tokio::task::JoinError>) {
+/// A panic ends one session, never the process (R99); upstream has seen no final dot, and the client no 250.
+fn report_panic(name: &str, ended: Result<(), tokio::task::JoinError>) {
     if ended.is_err() {
-        tracing::error!(listener = door.settings.name, "a session ended by a fault of the gate");
+        tracing::error!(listener = name, "a session ended by a fault of the gate");
     }
 }
 
@@ -97,7 +109,7 @@ fn welcome(
 }
 
 /// R2: a reply, then close; a client that does not read it gets no second of ours.
-async fn turn_away(mut tcp: TcpStream, reply: Reply) {
+pub async fn turn_away(mut tcp: TcpStream, reply: Reply) {
     let said = async {
         tcp.write_all(&reply.to_bytes(false)).await?;
         tcp.shutdown().await
