@@ -75,8 +75,9 @@ pub fn customer(question: &Question<'_>) -> Outcome {
 /// The purchases that open the exception, the oldest first; else the failure that came closest, if anything was bought.
 fn sales<'a>(record: &Record<'a>) -> Result<Vec<Sale<'a>>, Option<Failure>> {
     let (mut sales, mut closest): (Vec<Sale<'a>>, Option<Failure>) = (Vec::new(), None);
+    let taken_back = reversal::taken_back(record);
     for bought in record.events().filter(|recorded| is_purchase(record, recorded)) {
-        match examine(record, bought) {
+        match examine(record, bought, taken_back.get(&bought.seq).copied()) {
             Ok(sale) => sales.push(sale),
             Err(failure) if closest.as_ref().is_none_or(|known| failure.condition >= known.condition) => {
                 closest = Some(failure);
@@ -102,7 +103,12 @@ fn is_purchase(record: &Record<'_>, recorded: &RecordedEvent) -> bool {
     counts && record.has_happened(recorded)
 }
 
-fn examine<'a>(record: &Record<'a>, bought: &'a RecordedEvent) -> Result<Sale<'a>, Failure> {
+/// `reversal`: what took this purchase back, if anything did.
+fn examine<'a>(
+    record: &Record<'a>,
+    bought: &'a RecordedEvent,
+    reversal: Option<&RecordedEvent>,
+) -> Result<Sale<'a>, Failure> {
     let event = &bought.event;
     let fails =
         |condition, reason, fact: Fact, events| Err(Failure { condition, reason, because: fact.into(), events });
@@ -111,7 +117,7 @@ fn examine<'a>(record: &Record<'a>, bought: &'a RecordedEvent) -> Result<Sale<'a
         let fact = record.fact(Sentence::NoSale, bought).word(event.state.as_deref().unwrap_or("?"));
         return of_bought(Condition::State, Reason::CustState, fact);
     }
-    if let Some(reversal) = reversal::of(record, bought) {
+    if let Some(reversal) = reversal {
         let fact = record.fact(Sentence::NoSale, reversal).word(reversal.event.state.as_deref().unwrap_or("?"));
         return fails(Condition::State, Reason::CustState, fact, vec![bought.seq, reversal.seq]);
     }

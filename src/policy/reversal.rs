@@ -1,34 +1,33 @@
 //! Sales taken back: a purchase that was cancelled or paid back later makes nobody a customer (R34).
 
+use std::collections::BTreeMap;
+
 use super::record::Record;
 use super::rules::Policy;
 use crate::consent::event::{EventType, RecordedEvent};
 
-/// The event that took this purchase back, if one did.
-pub fn of<'a>(record: &Record<'a>, bought: &RecordedEvent) -> Option<&'a RecordedEvent> {
-    taken_back(record).into_iter().find(|(sale, _)| sale.seq == bought.seq).map(|(_, reversal)| reversal)
-}
-
-/// Each sale that was taken back, with what did it. A reversal takes back one sale: the latest before it of the same
-/// order; where no order is named, the latest that may have been meant.
-fn taken_back<'a>(record: &Record<'a>) -> Vec<(&'a RecordedEvent, &'a RecordedEvent)> {
+/// What took each sale back that was, by the number of the sale. A reversal takes back one: the latest before it of the
+/// same order; where no order is named, the latest that may have been meant.
+pub fn taken_back<'a>(record: &Record<'a>) -> BTreeMap<i64, &'a RecordedEvent> {
     let happened =
         |recorded: &&RecordedEvent| recorded.event.kind == EventType::Purchase && record.has_happened(recorded);
     let purchases: Vec<&RecordedEvent> = record.events().filter(happened).collect();
-    let mut pairs: Vec<(&RecordedEvent, &RecordedEvent)> = Vec::new();
+    let mut taken_back: BTreeMap<i64, &RecordedEvent> = BTreeMap::new();
     for reversal in purchases.iter().filter(|recorded| is_reversal(record.policy, recorded)) {
         let open = |sale: &&&RecordedEvent| {
             matches!(sale.event.state.as_deref(), Some("paid" | "quote"))
                 && sale.event.controller == reversal.event.controller
                 && sale.at <= reversal.at
-                && !pairs.iter().any(|(known, _)| known.seq == sale.seq)
+                && !taken_back.contains_key(&sale.seq)
         };
         let named =
             purchases.iter().filter(open).rfind(|sale| order(reversal).is_some() && order(sale) == order(reversal));
         let meant = || purchases.iter().filter(open).rfind(|sale| may_be_meant(reversal, sale));
-        pairs.extend(named.or_else(meant).map(|sale| (*sale, *reversal)));
+        if let Some(sale) = named.or_else(meant) {
+            taken_back.insert(sale.seq, reversal);
+        }
     }
-    pairs
+    taken_back
 }
 
 fn is_reversal(policy: &Policy, recorded: &RecordedEvent) -> bool {
